@@ -1,0 +1,1 @@
+"""Pure: text to model to edits; no I/O, no clock, no protocol."""

@@ -1,0 +1,53 @@
+"""All models of one moment, for rules and services that look across files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+from zoneinfo import ZoneInfo
+
+from sidecar.domain import memory, modes, schedules, timing, todo
+from sidecar.domain.kind import Kind
+
+File: TypeAlias = (
+    modes.ModesFile
+    | schedules.SchedulesFile
+    | todo.TodoFile
+    | timing.TimingFile
+    | memory.MemoryFile
+)
+
+
+@dataclass(frozen=True)
+class Project:
+    """The workspace's files as the models see them, at one instant in one time zone.
+
+    ``global_modes`` are the slugs of the user's global mode file, None where it is not known.
+    """
+
+    now: datetime
+    tz: ZoneInfo
+    modes: modes.ModesFile | None = None
+    schedules: schedules.SchedulesFile | None = None
+    todo: todo.TodoFile | None = None
+    timing: timing.TimingFile | None = None
+    memory: memory.MemoryFile | None = None
+    global_modes: frozenset[str] | None = None
+    product: str = "roo"
+    memory_line_limit: int = field(default=300)
+
+
+def parse_file(kind: Kind, text: str, *, path: str, product: str = "roo") -> File:
+    """The model of one file of a known kind; never raises, whatever the text."""
+    match kind:
+        case Kind.MODES:
+            return modes.parse(text, path=path, product=product)
+        case Kind.SCHEDULES:
+            return schedules.parse(text, path=path)
+        case Kind.TODO:
+            return todo.parse(text, path=path)
+        case Kind.TIMING:
+            return timing.parse(text, path=path)
+        case Kind.MEMORY:
+            return memory.parse(text, path=path)

@@ -1,0 +1,1 @@
+"""Pure findings: one function a rule, its docstring is its page."""

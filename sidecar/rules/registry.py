@@ -1,0 +1,35 @@
+"""Every rule there is, by an explicit list of modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import ModuleType
+
+from sidecar.domain.finding import Finding
+from sidecar.domain.kind import Kind
+from sidecar.domain.project import Project
+from sidecar.rules import across, memory, modes, schedules, timing, todo
+from sidecar.rules.rule import Rule
+
+MODULES: tuple[ModuleType, ...] = (modes, schedules, todo, timing, memory, across)
+
+
+def _declared(module: ModuleType) -> Iterator[Rule]:
+    return (value for value in vars(module).values() if isinstance(value, Rule))
+
+
+RULES: dict[str, Rule] = {
+    rule.code: rule
+    for rule in sorted((r for m in MODULES for r in _declared(m)), key=lambda rule: rule.code)
+}
+
+
+def check(kind: Kind, file: object, project: Project) -> list[Finding]:
+    """All findings of one file, ordered by place and code."""
+    found = (
+        finding
+        for rule in RULES.values()
+        if rule.kind is kind
+        for finding in rule.findings(file, project)
+    )
+    return sorted(found, key=lambda finding: (finding.span, finding.code))

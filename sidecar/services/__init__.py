@@ -1,0 +1,1 @@
+"""What can be done: the 20 tools are 20 of these functions."""

@@ -1,0 +1,44 @@
+"""What a service may use; only what services need may be added here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sidecar.settings import Settings
+from sidecar.workspace.workspace import Workspace
+
+Clock = Callable[[], datetime]
+Progress = Callable[[float, float | None, str], None]
+
+
+def system_clock() -> datetime:
+    """The present instant, in UTC."""
+    return datetime.now(UTC)
+
+
+def _no_progress(done: float, total: float | None, message: str) -> None:
+    """Progress that nobody asked for."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """Who is asking: the client's own name and the id of its session."""
+
+    name: str = "cli"
+    session: str = "local"
+
+
+@dataclass(frozen=True)
+class Context:
+    """One caller's view of one workspace.
+
+    ``code_allowed`` is true only where a person has consented to run the workspace's code.
+    """
+
+    workspace: Workspace
+    settings: Settings
+    clock: Clock = system_clock
+    client: Client = field(default_factory=Client)
+    progress: Progress = _no_progress

@@ -1,0 +1,112 @@
+"""What a tool is: one typed function with its request and result models."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sidecar.services.context import Context
+
+
+class Category(StrEnum):
+    """The specification's three families of tools."""
+
+    ORCHESTRATOR = "orchestrator"
+    FILESYSTEM = "filesystem"
+    DEVELOPMENT = "development"
+
+
+class Request(BaseModel):
+    """A tool's arguments; an unknown one is refused, never dropped."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Result(BaseModel):
+    """A tool's answer: the model is the structured form, ``summary`` the text form."""
+
+    success: bool = True
+    timestamp: str = Field(default_factory=_now)
+
+    def summary(self) -> str:
+        """The whole answer as short plain text, for clients whose model reads only text."""
+        raise NotImplementedError
+
+
+Q = TypeVar("Q", bound=Request)
+R = TypeVar("R", bound=Result)
+
+
+@dataclass(frozen=True, slots=True)
+class Tool(Generic[Q, R]):
+    """A service function that agents may call by its name."""
+
+    function: Callable[[Context, Q], R]
+    title: str
+    category: Category
+    request: type[Q]
+    result: type[R]
+    read_only: bool
+    destructive: bool
+    idempotent: bool
+
+    @property
+    def name(self) -> str:
+        """The tool's name, which is the function's."""
+        return self.function.__name__
+
+    @property
+    def description(self) -> str:
+        """What agents read: the docstring up to its ``Example:`` block, on one line."""
+        page = inspect.cleandoc(self.function.__doc__ or "")
+        return " ".join(page.partition("\nExample:")[0].split())
+
+    @property
+    def page(self) -> str:
+        """The tool's documentation: its whole docstring."""
+        return inspect.cleandoc(self.function.__doc__ or "")
+
+    def __call__(self, context: Context, request: Q) -> R:
+        """Run the function."""
+        return self.function(context, request)
+
+    def call(self, context: Context, arguments: dict[str, Any]) -> R:
+        """Validate the arguments, then run the function; raises ValidationError, SidecarError."""
+        return self.function(context, self.request.model_validate(arguments))
+
+
+def tool(
+    *,
+    title: str,
+    category: Category,
+    read_only: bool = False,
+    destructive: bool = False,
+    idempotent: bool = False,
+) -> Callable[[Callable[[Context, Q], R]], Tool[Q, R]]:
+    """Declare a service function as a tool; its models come from its annotations."""
+
+    def declare(function: Callable[[Context, Q], R]) -> Tool[Q, R]:
+        hints = typing.get_type_hints(function)
+        return Tool(
+            function=function,
+            title=title,
+            category=category,
+            request=hints["request"],
+            result=hints["return"],
+            read_only=read_only,
+            destructive=destructive,
+            idempotent=idempotent or read_only,
+        )
+
+    return declare

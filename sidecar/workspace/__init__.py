@@ -1,0 +1,1 @@
+"""The one owner of files: paths, locks, writes, backups, watcher."""
