@@ -1,0 +1,71 @@
+"""A caller's search pattern, compiled by an engine whose time is linear in the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import re2
+
+from sidecar.domain.errors import ErrorCode, SidecarError
+
+MAX_PATTERN = 10_000
+
+
+class Match(Protocol):
+    """One place where a pattern applies; offsets are code points."""
+
+    def span(self, group: int = 0) -> tuple[int, int]:
+        """Where the match starts and ends."""
+
+    def group(self, group: int = 0) -> str:
+        """The text that matched."""
+
+
+class Pattern(Protocol):
+    """A compiled pattern; every method takes time linear in the text."""
+
+    def search(self, text: str) -> Match | None:
+        """The first match, if any."""
+
+    def finditer(self, text: str) -> Iterator[Match]:
+        """All matches that do not overlap, in order."""
+
+
+def compile_pattern(
+    pattern: str, *, literal: bool = False, case_sensitive: bool = False
+) -> Pattern:
+    """The pattern ready to search with; raises SidecarError (E_INVALID) with a sentence.
+
+    The syntax is RE2's: no back-references and no look-around, hence no pattern that hangs.
+    """
+    if not pattern:
+        raise _refused("The pattern is empty.")
+    if len(pattern) > MAX_PATTERN:
+        raise _refused(f"The pattern has {len(pattern)} characters; {MAX_PATTERN} are allowed.")
+    options = re2.Options()
+    options.log_errors = False
+    options.literal = literal
+    options.case_sensitive = case_sensitive
+    try:
+        compiled: Pattern = re2.compile(pattern, options)
+    except re2.error as error:
+        raise _refused(
+            f"The pattern is not a valid regular expression: {_reason(error)}."
+        ) from None
+    except UnicodeEncodeError:
+        raise _refused("The pattern holds half a character (a lone surrogate).") from None
+    return compiled
+
+
+def _reason(error: Exception) -> str:
+    reason = error.args[0] if error.args else "unknown reason"
+    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+
+
+def _refused(sentence: str) -> SidecarError:
+    hint = (
+        "Use RE2 syntax (no look-around, no back-references), or escape special characters with a "
+        "backslash to find them literally."
+    )
+    return SidecarError(ErrorCode.INVALID, sentence, hint=hint)
