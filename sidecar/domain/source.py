@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 LINE_END = re.compile(r"\r\n|\n|\r")
@@ -48,7 +49,7 @@ class Source:
     def lines(self) -> list[str]:
         """Every line with its line end; joined they are the text."""
         bounds = [*self.line_starts, len(self.text)]
-        return [self.text[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+        return [self.text[a:b] for a, b in pairwise(bounds)]
 
     def position(self, offset: int) -> Position:
         """The position of an offset, clamped into the text."""

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from sidecar.domain.finding import SyntaxProblem
 from sidecar.domain.source import Span
 
-Value: TypeAlias = "str | int | float | bool | None | list[Value] | dict[str, Value]"
+Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value] | None"
 
 
 class Style(StrEnum):

@@ -34,7 +34,8 @@ class Client:
 class Context:
     """One caller's view of one workspace.
 
-    ``code_allowed`` is true only where a person has consented to run the workspace's code.
+    ``code_allowed`` is true only where a person typed the command that runs the workspace's code
+    and said so there; consent on record is asked from ``services.trust``.
     """
 
     workspace: Workspace
@@ -42,3 +43,4 @@ class Context:
     clock: Clock = system_clock
     client: Client = field(default_factory=Client)
     progress: Progress = _no_progress
+    code_allowed: bool = False

@@ -1,0 +1,76 @@
+"""The workspace's files as one project, for rules and tools that look across them."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sidecar.domain import modes
+from sidecar.domain.errors import SidecarError
+from sidecar.domain.kind import Kind
+from sidecar.domain.project import File, Project, parse_file
+from sidecar.settings import Settings
+from sidecar.workspace.workspace import Workspace
+
+MAX_STATE_FILE_BYTES = 20_000_000
+
+
+def zone(name: str) -> ZoneInfo:
+    """The time zone of a setting; the machine's own for an empty or unknown name."""
+    for candidate in (name, os.environ.get("TZ", ""), _machine_zone(), "UTC"):
+        if candidate:
+            try:
+                return ZoneInfo(candidate.removeprefix(":"))
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                continue
+    return ZoneInfo("UTC")
+
+
+def _machine_zone() -> str:
+    """The IANA name behind /etc/localtime, empty where there is none."""
+    target = os.path.realpath("/etc/localtime")
+    return target.partition("zoneinfo/")[2]
+
+
+def read_text(workspace: Workspace, path: str) -> str | None:
+    """The text of a file as the user sees it, None where it is missing or cannot be read."""
+    try:
+        content = workspace.files.read(path, limit=MAX_STATE_FILE_BYTES, prefer_editor=True)
+    except SidecarError:
+        return None
+    return content.data.decode("utf-8", "replace")
+
+
+def load_file(workspace: Workspace, kind: Kind, product: str) -> File | None:
+    """The model of the workspace's file of one kind, None where it cannot be read."""
+    path = workspace.path(kind, product)
+    text = read_text(workspace, path)
+    return None if text is None else parse_file(kind, text, path=path, product=product)
+
+
+def load_project(workspace: Workspace, settings: Settings, now: datetime) -> Project:
+    """All models of the workspace at one instant."""
+    loaded = {kind: load_file(workspace, kind, settings.product) for kind in Kind}
+    return Project(
+        now=now,
+        tz=zone(settings.timezone),
+        product=settings.product,
+        memory_line_limit=settings.memory_line_limit,
+        global_modes=_global_modes(settings),
+        **{kind.value: file for kind, file in loaded.items()},  # type: ignore[arg-type]
+    )
+
+
+def _global_modes(settings: Settings) -> frozenset[str] | None:
+    """The slugs of the user's global mode file, None where the settings name none."""
+    if not settings.global_modes_file:
+        return None
+    path = Path(settings.global_modes_file).expanduser()
+    try:
+        text = path.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return frozenset()
+    result = modes.load(text, filename=path.name, product=settings.product)
+    return frozenset(mode.slug for mode in result.modes)
