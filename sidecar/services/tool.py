@@ -39,6 +39,10 @@ class Result(BaseModel):
     success: bool = True
     timestamp: str = Field(default_factory=_now)
 
+    def structured(self) -> dict[str, Any]:
+        """The answer as JSON values; a field without a value is left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
     def summary(self) -> str:
         """The whole answer as short plain text, for clients whose model reads only text."""
         raise NotImplementedError
