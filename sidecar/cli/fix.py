@@ -1,0 +1,62 @@
+"""``sidecar fix``: apply the quick fixes that are safe."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+
+from sidecar.cli.main import refuse
+from sidecar.cli.targets import Target, targets
+from sidecar.cli.workspace import add_workspace_argument, open_workspace, root_of
+from sidecar.services.diagnosis import decoded
+from sidecar.services.fixes import fixed
+from sidecar.services.project import MAX_STATE_FILE_BYTES, load_project
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="files, or folders to search")
+    add_workspace_argument(parser)
+    parser.add_argument(
+        "--unsafe", action="store_true", help="also apply fixes that may change a meaning"
+    )
+    parser.add_argument(
+        "--diff", action="store_true", help="print what would change, and change nothing"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Fix each file in turn; a backup of every changed one is kept."""
+    paths = options.paths or [str(root_of(options))]
+    for target in targets(paths):
+        if target.kind is None:
+            raise refuse(f"{target.shown}: its name says no known kind of file.")
+        _fix(target, unsafe=options.unsafe, diff=options.diff)
+    return 0
+
+
+def _fix(target: Target, *, unsafe: bool, diff: bool) -> None:
+    if target.kind is None:
+        return
+    context = open_workspace(target.root)
+    workspace, settings = context.workspace, context.settings
+    content = workspace.files.read(target.path, limit=MAX_STATE_FILE_BYTES)
+    before = decoded(target.kind, content.data)
+    project = load_project(workspace, settings, context.clock())
+    after, applied = fixed(target.kind, target.path, before, project, settings, unsafe=unsafe)
+    if diff:
+        print(_diff(before, after, target.shown), end="")
+        return
+    if after != before:
+        workspace.files.write(
+            target.path, after.encode(), if_match=content.sha256, backup="sidecar fix"
+        )
+    for each in applied:
+        print(f"{target.shown}: {each.code}: {each.title}")
+    print(f"{target.shown}: {len(applied)} fixes applied")
+
+
+def _diff(before: str, after: str, name: str) -> str:
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    lines = difflib.unified_diff(old, new, f"a/{name}", f"b/{name}")
+    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)

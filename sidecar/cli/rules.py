@@ -1,0 +1,28 @@
+"""``sidecar rules``: explain the rules."""
+
+from __future__ import annotations
+
+import argparse
+
+from sidecar.cli.main import refuse
+from sidecar.rules.registry import RULES
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("code", nargs="?", help="one rule's code, for its whole page")
+
+
+def run(options: argparse.Namespace) -> int:
+    """List all rules, or print the page of one."""
+    if options.code is None:
+        for rule in RULES.values():
+            print(f"{rule.code}  {rule.severity.value:<8} {rule.name}")
+        return 0
+    rule = RULES.get(options.code.upper())
+    if rule is None:
+        raise refuse(f"There is no rule `{options.code}`.", hint="`sidecar rules` lists all.")
+    print(
+        f"{rule.code} {rule.name} ({rule.severity.value}, {rule.kind.value} files)\n\n{rule.page}"
+    )
+    return 0
