@@ -1,0 +1,92 @@
+"""A rule's page, read from its docstring: what it means, and files that are bad and good."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from sidecar.domain.kind import Kind
+from sidecar.domain.project import File, Project, parse_file
+
+# The instant at which every example happens.
+EXAMPLE_NOW = datetime(2025, 5, 1, 10, 23, 45, tzinfo=UTC)
+DEFAULT_PATHS = {
+    Kind.MODES: ".roomodes",
+    Kind.SCHEDULES: ".roo/schedules.json",
+    Kind.TODO: "TODO.md",
+    Kind.TIMING: "task_timing.tsv",
+    Kind.MEMORY: "persistent-memory.md",
+}
+HEADINGS = ("Bad:", "Good:")
+# A docstring cannot show every character: an arrow stands for a tab, <U+0000> for any other.
+TAB_SIGN = "⇥"
+CODE_POINT = re.compile(r"<U\+([0-9A-F]{4,6})>")
+MARKER = re.compile(r"--- (?:tz: (?P<zone>\S+)|product: (?P<product>\S+)|(?P<path>\S+))\Z")
+
+
+@dataclass(frozen=True)
+class Example:
+    """The files of one block, in the time zone and for the product that it names."""
+
+    files: dict[str, str]
+    zone: str = "UTC"
+    product: str = "roo"
+
+    def project(self, kinds: dict[str, Kind]) -> Project:
+        """The block's files as a project at the instant of all examples."""
+        models: dict[str, File] = {
+            kinds[path].value: parse_file(kinds[path], text, path=path, product=self.product)
+            for path, text in self.files.items()
+        }
+        return Project(EXAMPLE_NOW, ZoneInfo(self.zone), product=self.product, **models)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A docstring taken apart."""
+
+    summary: str
+    prose: str
+    bad: tuple[Example, ...]
+    good: tuple[Example, ...]
+
+
+def parse_page(docstring: str, kind: Kind) -> Page:
+    """Read a docstring that ``inspect.cleandoc`` has cleaned."""
+    prose: list[str] = []
+    blocks: list[tuple[str, list[str]]] = []
+    for line in docstring.splitlines():
+        if line.strip() in HEADINGS and not line.startswith(" "):
+            blocks.append((line.strip(), []))
+        elif blocks and (not line.strip() or line.startswith(" ")):
+            blocks[-1][1].append(line)
+        else:
+            prose.append(line)
+    bad, good = (
+        tuple(_example(lines, kind) for heading, lines in blocks if heading == wanted)
+        for wanted in HEADINGS
+    )
+    return Page(prose[0] if prose else "", "\n".join(prose[1:]).strip(), bad, good)
+
+
+def _example(lines: list[str], kind: Kind) -> Example:
+    text = textwrap.dedent("\n".join(lines)).strip("\n")
+    zone, product, path = "UTC", "roo", DEFAULT_PATHS[kind]
+    files: dict[str, list[str]] = {}
+    for line in text.split("\n"):
+        marker = MARKER.match(line)
+        if marker is None:
+            files.setdefault(path, []).append(_characters(line))
+        elif marker["path"]:
+            path = marker["path"]
+        else:
+            zone, product = marker["zone"] or zone, marker["product"] or product
+    return Example({name: "\n".join([*body, ""]) for name, body in files.items()}, zone, product)
+
+
+def _characters(line: str) -> str:
+    shown = line.replace(TAB_SIGN, "\t")
+    return CODE_POINT.sub(lambda match: chr(int(match[1], 16)), shown)
