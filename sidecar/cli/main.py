@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "trust": "show or give the consent that running a workspace's code needs",
     "token": "show or renew the token that HTTP clients send",
     "rules": "explain the rules",
+    "tools": "explain the tools",
 }
 
 REFUSED = 2
