@@ -33,6 +33,8 @@ _PAIR = re.compile("([\ud800-\udbff])([\udc00-\udfff])")
 _LONE = re.compile("[\ud800-\udfff]")
 _SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _CONTROL = {"\t": r"\t", "\b": r"\b", "\f": r"\f"}
+# A text with more errors is no JSON; reading on would cost time and tell nothing new.
+MAX_PROBLEMS = 1000
 # More digits than a double's range; `int` would refuse still longer texts.
 _LONGEST_INTEGER = 309
 
@@ -83,7 +85,7 @@ def tokens(text: str, problems: list[SyntaxProblem]) -> Iterator[Token]:
     position = 1 if text.startswith("\ufeff") else 0
     if position:
         problems.append(_byte_order_mark())
-    while match := _TOKEN.match(text, position):
+    while len(problems) < MAX_PROBLEMS and (match := _TOKEN.match(text, position)):
         kind = match.lastgroup or ""
         start, position = match.span(kind)
         raw = match[kind]
