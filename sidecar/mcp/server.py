@@ -1,0 +1,170 @@
+"""The MCP face: every tool of the registry, served by the SDK's low-level server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache, partial
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from mcp.server import Server, ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    ToolAnnotations,
+)
+from mcp_types import Tool as ToolListing
+from pydantic import ValidationError
+
+from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.mcp import calls, schema
+from sidecar.services import registry
+from sidecar.services.context import Client, Context, Progress
+from sidecar.services.tool import Tool
+
+log = logging.getLogger(__name__)
+
+MakeContext = Callable[[Client, Progress], Context]
+Request = ServerRequestContext[Any, Any]
+
+# Cline gives a call 60 s; an answer that comes later reaches nobody.
+DEADLINE_SECONDS = 55.0
+# Enough for every client of a workspace; more threads would only wait for the same locks.
+CONCURRENT_CALLS = 16
+
+INSTRUCTIONS = (
+    "Tools for a workspace that agents work in by plain files: modes (.roomodes), schedules"
+    " (.roo/schedules.json, the primary authority), the plan (TODO.md), the time log and the"
+    " memory. Paths are relative to the workspace. Start with get_system_status."
+)
+
+
+def build(make_context: MakeContext, *, version: str) -> Server[Any]:
+    """A server whose every call asks ``make_context`` for what the tool may use."""
+    limiter = anyio.CapacityLimiter(CONCURRENT_CALLS)
+    unnamed_session = secrets.token_hex(4)
+
+    async def call_tool(request: Request, params: CallToolRequestParams) -> CallToolResult:
+        client = _client(request, unnamed_session)
+        context = make_context(client, _progress(request))
+        return await _called(context, limiter, params)
+
+    server: Server[Any] = Server(
+        "loop-orchestrator",
+        title="loop-orchestrator sidecar",
+        version=version,
+        instructions=INSTRUCTIONS,
+        on_list_tools=_list_tools,
+        on_call_tool=call_tool,
+    )
+    server.middleware = [_accept_arguments_as_text]
+    return server
+
+
+@cache
+def listing() -> tuple[ToolListing, ...]:
+    """What ``tools/list`` answers, in the contract's order."""
+    return tuple(_listed(tool) for tool in registry.TOOLS.values())
+
+
+def _listed(tool: Tool[Any, Any]) -> ToolListing:
+    return ToolListing(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        input_schema=schema.of_input(tool.request),
+        output_schema=schema.of_output(tool.result),
+        annotations=ToolAnnotations(
+            read_only_hint=tool.read_only,
+            destructive_hint=tool.destructive,
+            idempotent_hint=tool.idempotent,
+            open_world_hint=False,
+        ),
+    )
+
+
+async def _list_tools(request: Request, params: PaginatedRequestParams | None) -> ListToolsResult:  # noqa: ARG001
+    return ListToolsResult(tools=list(listing()))
+
+
+async def _accept_arguments_as_text(ctx: Request, call_next: CallNext) -> HandlerResult:
+    """Some models send the arguments as JSON text; take it as what it means."""
+    if ctx.method != "tools/call" or not isinstance(ctx.params, Mapping):
+        return await call_next(ctx)
+    arguments = ctx.params.get("arguments")
+    if isinstance(arguments, str):
+        with suppress(ValueError):
+            arguments = json.loads(arguments)
+    if not isinstance(arguments, dict | None):
+        raise MCPError(INVALID_PARAMS, "`arguments` must be an object.")
+    return await call_next(replace(ctx, params={**ctx.params, "arguments": arguments}))
+
+
+async def _called(
+    context: Context, limiter: anyio.CapacityLimiter, params: CallToolRequestParams
+) -> CallToolResult:
+    try:
+        tool = registry.resolve(params.name)
+    except SidecarError as error:
+        return calls.refused(error)
+    work = partial(_outcome, tool, context, params.arguments or {})
+    with anyio.move_on_after(DEADLINE_SECONDS):
+        return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
+    return calls.refused(_too_late(tool))
+
+
+def _outcome(tool: Tool[Any, Any], context: Context, arguments: dict[str, Any]) -> CallToolResult:
+    """Run a tool; whatever happens becomes a result."""
+    try:
+        return calls.answered(tool.call(context, arguments))
+    except SidecarError as error:
+        return calls.refused(error)
+    except ValidationError as error:
+        return calls.refused(calls.invalid(tool, error))
+    except Exception as error:  # noqa: BLE001 - the edge: one call's failure ends that call alone
+        return calls.failed(tool.name, error)
+
+
+def _too_late(tool: Tool[Any, Any]) -> SidecarError:
+    if tool.read_only:
+        hint = "Ask for less, or ask again."
+    else:
+        hint = "The change may still be made; read the state before asking again."
+    return SidecarError(
+        ErrorCode.TIMEOUT,
+        f"`{tool.name}` was not done after {DEADLINE_SECONDS:.0f} s.",
+        hint=hint,
+    )
+
+
+def _client(request: Request, unnamed_session: str) -> Client:
+    """Who asks: the name it gave, and its session; one process on stdio is one session."""
+    params = request.session.client_params
+    name = params.client_info.name if params is not None else "unknown"
+    headers = getattr(request.request, "headers", {})
+    return Client(name=name, session=headers.get("mcp-session-id", unnamed_session))
+
+
+def _progress(request: Request) -> Progress:
+    """Reports from the worker's thread; the SDK drops them where no token was given."""
+    if request.meta is None or request.meta.get("progress_token") is None:
+        return lambda _done, _total, _message: None
+    loop = asyncio.get_running_loop()
+
+    def report(done: float, total: float | None, message: str) -> None:
+        sending = request.session.report_progress(done, total, message)
+        asyncio.run_coroutine_threadsafe(sending, loop)
+
+    return report

@@ -1,0 +1,201 @@
+"""MCP over standard input and output, with what the SDK's own transport leaves open.
+
+Malformed lines get an answer, signals and end of input end the process at once, a line has a
+limit, and a request id in use is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import os
+import queue
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.server import Server
+from mcp.shared.message import SessionMessage
+from mcp_types import (
+    JSONRPCError,
+    JSONRPCMessage,
+    JSONRPCNotification,
+    JSONRPCRequest,
+    JSONRPCResponse,
+)
+
+from sidecar.mcp import wire
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 65_536
+_BACKLOG = 64
+# Cline sends SIGTERM 250 ms after it has closed our input.
+GRACE_SECONDS = 0.15
+
+Inbox = MemoryObjectSendStream[SessionMessage | Exception]
+Line = bytes | None
+Outbox = MemoryObjectReceiveStream[SessionMessage]
+
+
+def serve(server: Server[Any]) -> int:
+    """Serve until the input ends or a signal comes; returns the exit code.
+
+    A tool that still runs then is left behind: its thread cannot be stopped, so the caller should
+    end the process by ``os._exit``; every write is atomic.
+    """
+    source, sink = _claim(0, os.O_RDONLY), _claim(1, os.O_WRONLY)
+    asyncio.run(_Connection(source, sink).serve(server))
+    return 0
+
+
+def _claim(number: int, flags: int) -> int:
+    """Take the wire away from a standard descriptor, so that no print or child can reach it."""
+    private = os.dup(number)
+    if flags == os.O_RDONLY:
+        nowhere = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+    else:
+        os.dup2(2, number)
+    return private
+
+
+class _Connection:
+    """One client on one pair of descriptors."""
+
+    def __init__(self, source: int, sink: int) -> None:
+        self._source = source
+        self._sink = sink
+        self._outgoing: queue.Queue[bytes | None] = queue.Queue(_BACKLOG)
+        self._in_use: set[str | int] = set()
+        self._all_answered = asyncio.Event()
+        self._all_answered.set()
+        self._stop = asyncio.Event()
+
+    async def serve(self, server: Server[Any]) -> None:
+        """Serve the client until it leaves or a signal comes."""
+        _stop_on_signals(self._stop)
+        writer = threading.Thread(target=self._write_lines, name="mcp-stdout", daemon=True)
+        writer.start()
+        inbox, received = anyio.create_memory_object_stream[SessionMessage | Exception](_BACKLOG)
+        answers, outbox = anyio.create_memory_object_stream[SessionMessage](_BACKLOG)
+        loop = asyncio.get_running_loop()
+        reader = partial(self._read_lines, inbox, loop)
+        threading.Thread(target=reader, name="mcp-stdin", daemon=True).start()
+        options = server.create_initialization_options()
+        sending = asyncio.create_task(self._send_all(outbox))
+        serving = asyncio.create_task(server.run(received, answers, options))
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (serving, sending, stopping):
+            task.cancel()
+        await asyncio.wait({serving, sending, stopping}, timeout=GRACE_SECONDS)
+        await asyncio.to_thread(self._finish, writer)
+
+    def _read_lines(self, inbox: Inbox, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            for lines in _lines(self._source):
+                asyncio.run_coroutine_threadsafe(self._receive(lines, inbox), loop).result()
+            asyncio.run_coroutine_threadsafe(self._ended(inbox), loop).result()
+        except (RuntimeError, concurrent.futures.CancelledError, anyio.BrokenResourceError):
+            log.debug("The server stopped before its input ended")
+
+    async def _receive(self, lines: list[Line], inbox: Inbox) -> None:
+        for line in lines:
+            message = wire.too_long() if line is None else wire.decode(line)
+            if isinstance(message, JSONRPCRequest):
+                if message.id in self._in_use:
+                    message = wire.duplicate(message.id)
+                else:
+                    self._in_use.add(message.id)
+                    self._all_answered.clear()
+            elif isinstance(message, JSONRPCNotification):
+                self._released(_cancelled(message))
+            if isinstance(message, wire.Refused):
+                await self._send(message.answer)
+            else:
+                await inbox.send(SessionMessage(message))
+
+    async def _ended(self, inbox: Inbox) -> None:
+        """Give what is nearly done a moment, then let the server see the end."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._all_answered.wait(), GRACE_SECONDS)
+        await inbox.aclose()
+
+    async def _send_all(self, outbox: Outbox) -> None:
+        async for each in outbox:
+            message = each.message
+            await self._send(message)
+            if isinstance(message, JSONRPCResponse | JSONRPCError) and message.id is not None:
+                self._released(message.id)
+
+    def _released(self, request_id: str | int) -> None:
+        self._in_use.discard(request_id)
+        if not self._in_use:
+            self._all_answered.set()
+
+    async def _send(self, message: JSONRPCMessage) -> None:
+        line = message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+        try:
+            self._outgoing.put_nowait(line)
+        except queue.Full:
+            await asyncio.to_thread(self._outgoing.put, line)
+
+    def _write_lines(self) -> None:
+        while (line := self._outgoing.get()) is not None:
+            rest = memoryview(line)
+            try:
+                while rest:
+                    rest = rest[os.write(self._sink, rest) :]
+            except OSError:
+                log.info("The client no longer reads its answers")
+                return
+
+    def _finish(self, writer: threading.Thread) -> None:
+        with suppress(queue.Full):  # a full queue has no reader, and so nobody to lose an answer
+            self._outgoing.put(None, timeout=GRACE_SECONDS)
+            writer.join(GRACE_SECONDS)
+
+
+def _lines(source: int) -> Iterator[list[Line]]:
+    """The lines of each chunk read, without blank ones; None stands for one over the limit."""
+    rest, skipping = bytearray(), False
+    while chunk := os.read(source, _CHUNK):
+        head, newline, tail = chunk.rpartition(b"\n")
+        if newline:
+            whole: list[Line] = [*(bytes(rest) + head).split(b"\n")]
+            if skipping:
+                whole[0] = None
+            rest, skipping = bytearray(), False
+            if lines := [line for line in whole if line is None or line.strip()]:
+                yield lines
+        if not skipping:
+            rest += tail
+        if len(rest) > wire.MAX_LINE_BYTES:
+            rest, skipping = bytearray(), True
+    if skipping or rest.strip():
+        yield [None if skipping else bytes(rest)]
+
+
+def _cancelled(message: JSONRPCNotification) -> str | int:
+    """The id that a cancellation names; such a request is never answered."""
+    if message.method != "notifications/cancelled":
+        return ""
+    named = (message.params or {}).get("requestId")
+    return named if isinstance(named, str | int) else ""
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
