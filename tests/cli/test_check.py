@@ -1,0 +1,188 @@
+"""What ``sidecar check`` prints and how it exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BROKEN = "customModes:\n  - slug: a b\n    name: A\n    roleDefinition: You.\n    groups: [files]\n"
+VALID = "customModes:\n  - slug: a\n    name: A\n    roleDefinition: You.\n    groups: [read]\n"
+
+
+def put(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_valid_file_exits_0(sidecar, tmp_path: Path):
+    put(tmp_path, ".roomodes", VALID)
+
+    assert sidecar("check", "--select", "RM", ".roomodes").returncode == 0
+
+
+def test_an_error_exits_1_and_is_named_with_its_place(sidecar, tmp_path: Path):
+    put(tmp_path, ".roomodes", BROKEN)
+
+    answer = sidecar("check", ".roomodes")
+
+    assert answer.returncode == 1
+    assert ".roomodes:5:14: error RM006" in answer.stdout
+    assert "roo: schema-error, 0 of 1 loaded" in answer.stdout
+
+
+def test_fail_on_decides_which_findings_fail(sidecar, tmp_path: Path):
+    put(tmp_path, ".roomodes", VALID.replace("[read]", "[read, browser]"))
+
+    assert sidecar("check", ".roomodes").returncode == 0
+    assert sidecar("check", "--fail-on", "warning", ".roomodes").returncode == 1
+
+
+def test_the_json_has_the_documented_shape(sidecar, tmp_path: Path):
+    put(tmp_path, ".roomodes", BROKEN.replace("name: A", "name: '🔧 A'"))
+
+    report = json.loads(sidecar("check", "--format", "json", ".roomodes").stdout)
+
+    assert report["summary"]["files"] == 1
+    file = report["files"][0]
+    assert file["path"] == ".roomodes"
+    assert file["kind"] == "modes"
+    assert file["product"] == {"name": "roo", "verdict": "schema-error", "loaded": 0, "total": 1}
+    group = next(finding for finding in file["findings"] if finding["code"] == "RM006")
+    assert group["severity"] == "error"
+    assert group["range"]["start"] == {"line": 4, "character": 13}
+    assert group["range"]["end"] == {"line": 4, "character": 18}
+    assert {"title", "edits"} <= set(group["fix"])
+
+
+def test_a_folder_is_searched_and_its_dependencies_are_not(sidecar, tmp_path: Path):
+    put(tmp_path, "one/.roomodes", VALID)
+    put(tmp_path, "one/.roo/schedules.json", '{"schedules": []}')
+    put(tmp_path, "node_modules/x/.roomodes", BROKEN)
+
+    report = json.loads(sidecar("check", "--format", "json", ".").stdout)
+
+    assert [file["path"] for file in report["files"]] == [
+        "one/.roomodes",
+        "one/.roo/schedules.json",
+    ]
+
+
+def test_without_a_path_the_nearest_workspace_above_is_checked(sidecar, tmp_path: Path):
+    put(tmp_path, ".roomodes", BROKEN)
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+
+    answer = sidecar("check", cwd=tmp_path / "deep" / "er")
+
+    assert answer.returncode == 1
+    assert "RM006" in answer.stdout
+
+
+def test_github_annotations_escape_what_their_syntax_uses(sidecar, tmp_path: Path):
+    put(tmp_path, ".roomodes", BROKEN)
+
+    lines = sidecar("check", "--format", "github", ".roomodes").stdout.splitlines()
+
+    assert any(line.startswith("::error file=.roomodes,line=5,col=14,") for line in lines)
+
+
+def test_sarif_names_rules_and_regions(sidecar, tmp_path: Path):
+    put(tmp_path, ".roomodes", BROKEN)
+
+    run = json.loads(sidecar("check", "--format", "sarif", ".roomodes").stdout)["runs"][0]
+
+    codes = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    assert {result["ruleId"] for result in run["results"]} == codes
+    region = run["results"][-1]["locations"][0]["physicalLocation"]["region"]
+    assert region["startLine"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        (".roomodes", b"\xff\xfe\x00binary\x00\x01"),
+        ("notes.txt", b"what is this"),
+        ("missing/.roomodes", None),
+        (".roomodes", None),
+    ],
+    ids=["binary", "unknown name", "missing folder", "missing file"],
+)
+def test_what_cannot_be_checked_is_said_and_exits_2(sidecar, tmp_path: Path, name, data):
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+
+    answer = sidecar("check", name)
+
+    assert answer.returncode == 2
+    assert "not checked" in answer.stdout
+    assert "Traceback" not in answer.stderr
+    assert str(tmp_path) not in answer.stdout
+
+
+@pytest.mark.parametrize(
+    "name", [".roomodes", "schedules.json", "TODO.md", "task_timing.tsv", "persistent-memory.md"]
+)
+def test_an_empty_file_of_any_kind_is_no_accident(sidecar, tmp_path: Path, name: str):
+    put(tmp_path, name, "")
+
+    answer = sidecar("check", name)
+
+    assert answer.returncode in {0, 1}
+    assert "Traceback" not in answer.stderr
+
+
+def test_ten_megabytes_are_checked_or_refused_in_a_sentence(sidecar, tmp_path: Path):
+    item = VALID.partition("\n")[2]
+    put(tmp_path, ".roomodes", "customModes:\n" + item * (10_000_000 // len(item)))
+
+    answer = sidecar("check", ".roomodes")
+
+    assert answer.returncode in {1, 2}
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this platform has no FIFOs")
+def test_a_fifo_is_refused_at_once(sidecar, tmp_path: Path):
+    os.mkfifo(tmp_path / ".roomodes")
+
+    answer = sidecar("check", ".roomodes")
+
+    assert answer.returncode == 2
+    assert "not checked" in answer.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permission bits")
+def test_a_file_without_permission_is_said_and_exits_2(tmp_path: Path):
+    put(tmp_path, ".roomodes", VALID).chmod(0)
+    tmp_path.chmod(0o755)
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+
+    answer = subprocess.run(
+        [sys.executable, "-P", "-m", "sidecar", "check", str(tmp_path / ".roomodes")],
+        env=os.environ | {"SIDECAR_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **nobody,
+    )
+    if "No module named" in answer.stderr or "Permission denied: '/" in answer.stderr:
+        pytest.skip("another user cannot run this interpreter")
+
+    assert answer.returncode == 2
+    assert "not checked" in answer.stdout
+    assert "Traceback" not in answer.stderr
+
+
+def test_nothing_is_created_in_a_workspace_by_checking_it(sidecar, example_workspace: Path):
+    before = sorted(path for path in example_workspace.rglob("*"))
+
+    sidecar("check", str(example_workspace))
+
+    assert sorted(path for path in example_workspace.rglob("*")) == before
