@@ -30,13 +30,14 @@ from pydantic import ValidationError
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.mcp import calls, schema
-from sidecar.services import registry
+from sidecar.services import refusal, registry
 from sidecar.services.context import Client, Context, Progress
 from sidecar.services.tool import Tool
 
 log = logging.getLogger(__name__)
 
 MakeContext = Callable[[Client, Progress], Context]
+McpServer = Server[Any]
 Request = ServerRequestContext[Any, Any]
 
 # Cline gives a call 60 s; an answer that comes later reaches nobody.
@@ -51,7 +52,7 @@ INSTRUCTIONS = (
 )
 
 
-def build(make_context: MakeContext, *, version: str) -> Server[Any]:
+def build(make_context: MakeContext, *, version: str) -> McpServer:
     """A server whose every call asks ``make_context`` for what the tool may use."""
     limiter = anyio.CapacityLimiter(CONCURRENT_CALLS)
     unnamed_session = secrets.token_hex(4)
@@ -61,7 +62,7 @@ def build(make_context: MakeContext, *, version: str) -> Server[Any]:
         context = make_context(client, _progress(request))
         return await _called(context, limiter, params)
 
-    server: Server[Any] = Server(
+    server: McpServer = Server(
         "loop-orchestrator",
         title="loop-orchestrator sidecar",
         version=version,
@@ -132,7 +133,7 @@ def _outcome(tool: Tool[Any, Any], context: Context, arguments: dict[str, Any]) 
     except SidecarError as error:
         return calls.refused(error)
     except ValidationError as error:
-        return calls.refused(calls.invalid(tool, error))
+        return calls.refused(refusal.invalid(tool, error))
     except Exception as error:  # noqa: BLE001 - the edge: one call's failure ends that call alone
         return calls.failed(tool.name, error)
 

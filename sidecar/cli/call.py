@@ -1,0 +1,61 @@
+"""``sidecar call``: call one of the 20 tools, print its structured result as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from pydantic import ValidationError
+
+from sidecar.cli.workspace import add_workspace_argument, open_workspace, root_of
+from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.services import refusal
+from sidecar.services.registry import resolve
+
+NAME = "call"
+TOOL_ERROR = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("tool", help="the tool's name")
+    parser.add_argument(
+        "arguments", nargs="?", default="{}", help="its arguments as a JSON object, - for stdin"
+    )
+    parser.add_argument("--text", action="store_true", help="print the text form instead of JSON")
+    add_workspace_argument(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit 0 with the result, 1 with the tool's refusal."""
+    try:
+        tool = resolve(options.tool)
+        arguments = _arguments(options.arguments)
+        try:
+            result = tool.call(open_workspace(root_of(options)), arguments)
+        except ValidationError as error:
+            raise refusal.invalid(tool, error) from None
+    except SidecarError as error:
+        _print(refusal.structured(error))
+        return TOOL_ERROR
+    if options.text:
+        print(result.summary())
+    else:
+        _print(result.structured())
+    return 0
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(sys.stdin.read() if text == "-" else text)
+    except ValueError as error:
+        raise SidecarError(ErrorCode.INVALID, f"The arguments are not JSON: {error}.") from None
+    if not isinstance(value, dict):
+        raise SidecarError(ErrorCode.INVALID, "The arguments must be a JSON object.")
+    return value
+
+
+def _print(value: dict[str, Any]) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,89 @@
+"""``sidecar mcp``: serve an agent, on stdin and stdout or over HTTP."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import threading
+from dataclasses import replace
+
+from sidecar import __version__
+from sidecar.cli.workspace import add_workspace_argument, open_workspace, root_of
+from sidecar.mcp import http, server, stdio, token
+from sidecar.services.context import Client, Context, Progress
+from sidecar.workspace.user_dirs import UserDirs
+
+NAME = "mcp"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    add_workspace_argument(parser)
+    parser.add_argument("--solo", action="store_true", help="do everything in this one process")
+    parser.add_argument("--http", action="store_true", help="serve HTTP instead of stdin/stdout")
+    add_http_arguments(parser)
+
+
+def add_http_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare where HTTP listens and whether it asks for the token."""
+    parser.add_argument("--host", help="address to listen on (default: setting `host`)")
+    parser.add_argument("--port", type=int, help="port to listen on (default: setting `port`)")
+    parser.add_argument(
+        "--no-token", action="store_true", help="ask for no token; on a loopback address alone"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until the client leaves or a signal comes."""
+    context = open_workspace(root_of(options))
+    return serve_http(context, options) if options.http else serve_stdio(context)
+
+
+def serve_stdio(context: Context) -> int:
+    """Serve one client on stdin and stdout."""
+    _log_to_stderr()
+    return _left(stdio.serve(_server(context)))
+
+
+def serve_http(context: Context, options: argparse.Namespace) -> int:
+    """Serve many clients over HTTP."""
+    _log_to_stderr()
+    host = context.settings.host if options.host is None else options.host
+    port = context.settings.port if options.port is None else options.port
+    dirs = UserDirs.locate()
+    secret = None if options.no_token else token.current(dirs)
+    rules = http.access(host, secret, context.settings.allowed_hosts)
+    listener = http.listen(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    base = f"http://{shown}:{listener.getsockname()[1]}"
+    print(f"MCP on {base}/mcp, for old clients on {base}/sse", file=sys.stderr)
+    if secret is None:
+        warning = "WARNING: no token is asked for; every program on this machine may use the tools"
+        print(warning, file=sys.stderr)
+    else:
+        print("Clients send `Authorization: Bearer …`; `sidecar token` shows it", file=sys.stderr)
+    return _left(http.serve(_server(context), listener, rules))
+
+
+def _server(context: Context) -> server.McpServer:
+    def make_context(client: Client, progress: Progress) -> Context:
+        return replace(context, client=client, progress=progress)
+
+    return server.build(make_context, version=__version__)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+
+
+def _left(code: int) -> int:
+    """End at once where a tool still runs: its thread cannot be stopped, its writes are atomic."""
+    others = (each for each in threading.enumerate() if each is not threading.current_thread())
+    if any(not each.daemon for each in others):
+        sys.stderr.flush()
+        os._exit(code)
+    return code
