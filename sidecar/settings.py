@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+ENVIRONMENT_PREFIX = "SIDECAR_"
 
 
 class Scope(StrEnum):
@@ -20,10 +22,10 @@ class Scope(StrEnum):
     WORKSPACE = "workspace"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings; environment variables are the names in capitals after ``SIDECAR_``."""
 
-    model_config = SettingsConfigDict(env_prefix="SIDECAR_", extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     product: Annotated[
         Literal["roo", "zoo", "kilo", "bob"],
@@ -124,23 +126,67 @@ class LoadedSettings:
     problems: tuple[SettingProblem, ...] = ()
 
 
-def _table(path: Path, *keys: str) -> tuple[dict[str, Any], str]:
+@dataclass(frozen=True)
+class _Value:
+    """A value found for a setting, and where."""
+
+    path: str
+    value: Any
+
+
+def load(
+    root: Path | None, user_file: Path, environ: Mapping[str, str] = os.environ, **flags: Any
+) -> LoadedSettings:
+    """The settings of a workspace: flags, environment, user's file, then the workspace's files.
+
+    Never raises: a value of the wrong type or scope is left out and named in ``problems``.
+    """
+    problems: list[SettingProblem] = []
+    found: dict[str, _Value] = {}
+    for path, table, scopes in _tables(root, user_file, problems):
+        found |= _accepted(path, table, scopes, problems)
+    found |= {name: _Value("environment", value) for name, value in _environment(environ)}
+    found |= {name: _Value("flags", value) for name, value in flags.items()}
+    while True:
+        try:
+            values = {name: each.value for name, each in found.items()}
+            return LoadedSettings(Settings.model_validate(values), tuple(problems))
+        except ValidationError as error:
+            for name, message in {str(e["loc"][0]): e["msg"] for e in error.errors()}.items():
+                path = found.pop(name).path
+                problems.append(SettingProblem(path, name, f"`{name}` is not taken: {message}."))
+
+
+def _tables(
+    root: Path | None, user_file: Path, problems: list[SettingProblem]
+) -> Iterator[tuple[str, dict[str, Any], set[Scope]]]:
+    """Each file's table with the scopes that it may set, the weakest file first."""
+    if root is not None:
+        for name, keys in (("pyproject.toml", ("tool", "sidecar")), ("sidecar.toml", ())):
+            yield name, _table(root / name, keys, problems), {Scope.WORKSPACE}
+    yield user_file.name, _table(user_file, (), problems), set(Scope)
+
+
+def _table(path: Path, keys: tuple[str, ...], problems: list[SettingProblem]) -> dict[str, Any]:
     try:
         data: Any = tomllib.loads(path.read_bytes().decode("utf-8"))
     except FileNotFoundError:
-        return {}, ""
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        return {}, str(error)
+        return {}
+    except OSError as error:
+        problems.append(SettingProblem(path.name, "", f"It cannot be read: {error.strerror}."))
+        return {}
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        problems.append(SettingProblem(path.name, "", f"It is not valid TOML: {error}."))
+        return {}
     for key in keys:
         data = data.get(key, {}) if isinstance(data, dict) else {}
-    return (data if isinstance(data, dict) else {}), ""
+    return data if isinstance(data, dict) else {}
 
 
 def _accepted(
-    path: str, table: Mapping[str, Any], scopes: set[Scope]
-) -> tuple[dict[str, Any], list[SettingProblem]]:
-    values: dict[str, Any] = {}
-    problems: list[SettingProblem] = []
+    path: str, table: dict[str, Any], scopes: set[Scope], problems: list[SettingProblem]
+) -> dict[str, _Value]:
+    values: dict[str, _Value] = {}
     for name, value in table.items():
         if isinstance(value, dict):
             continue  # a sub-table belongs to another reader, such as the validation harness
@@ -150,45 +196,14 @@ def _accepted(
             text = f"`{name}` is the user's to set; the workspace's value is ignored."
             problems.append(SettingProblem(path, name, text))
         else:
-            values[name] = value
-    return values, problems
+            values[name] = _Value(path, value)
+    return values
 
 
-def load(root: Path | None, user_file: Path, **flags: Any) -> LoadedSettings:
-    """The settings of a workspace: flags, environment, user's file, then the workspace's files.
-
-    Never raises: a value of the wrong type or scope is left out and named in ``problems``.
-    """
-    sources = [(user_file, (), set(Scope), user_file.name)]
-    if root is not None:
-        workspace = {Scope.WORKSPACE}
-        sources = [
-            (root / "pyproject.toml", ("tool", "sidecar"), workspace, "pyproject.toml"),
-            (root / "sidecar.toml", (), workspace, "sidecar.toml"),
-            *sources,
-        ]
-    merged: dict[str, Any] = {}
-    problems: list[SettingProblem] = []
-    for path, keys, scopes, shown in sources:
-        table, error = _table(path, *keys)
-        if error:
-            problems.append(SettingProblem(shown, "", f"{shown} is not valid TOML: {error}."))
-        values, refused = _accepted(shown, table, scopes)
-        merged |= values
-        problems += refused
-    return _validated(merged, flags, problems)
-
-
-def _validated(
-    files: dict[str, Any], flags: dict[str, Any], problems: list[SettingProblem]
-) -> LoadedSettings:
-    environment = set(Settings().model_fields_set)
-    values = {k: v for k, v in files.items() if k not in environment} | flags
-    while True:
-        try:
-            return LoadedSettings(Settings(**values), tuple(problems))
-        except ValidationError as error:
-            for detail in error.errors():
-                name = str(detail["loc"][0])
-                values.pop(name)
-                problems.append(SettingProblem("", name, f"`{name}`: {detail['msg']}."))
+def _environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    """Settings named by environment variables; lists are written with commas."""
+    for name, field in Settings.model_fields.items():
+        text = environ.get(f"{ENVIRONMENT_PREFIX}{name.upper()}")
+        if text is not None:
+            listed = isinstance(field.default, tuple)
+            yield name, tuple(word for word in text.split(",") if word) if listed else text

@@ -11,7 +11,7 @@ from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.services.context import Client, Context
 from sidecar.settings import LoadedSettings, load
 from sidecar.workspace.layout import find_root
-from sidecar.workspace.user_dirs import user_config_file
+from sidecar.workspace.user_dirs import UserDirs
 from sidecar.workspace.workspace import Workspace
 
 
@@ -39,7 +39,7 @@ def root_of(options: argparse.Namespace) -> Path:
 
 def open_workspace(root: Path, *, code_allowed: bool = False) -> Context:
     """A person's view of a workspace; settings that were not taken are said on stderr."""
-    loaded = load(root, user_config_file())
+    loaded = load(root, UserDirs.locate().config / "config.toml")
     report_settings(loaded)
     settings = loaded.settings
     workspace = Workspace.open(root, state_dir=settings.state_dir, protected=settings.protected)
