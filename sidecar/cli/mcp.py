@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import socket
 import sys
 import threading
-from dataclasses import replace
 
-from sidecar import __version__
+from sidecar import app
 from sidecar.cli.workspace import add_workspace_argument, open_workspace, root_of
-from sidecar.mcp import http, server, stdio, token
-from sidecar.services.context import Client, Context, Progress
+from sidecar.mcp import http, stdio, token
+from sidecar.services.context import Context
 from sidecar.workspace.user_dirs import UserDirs
 
 NAME = "mcp"
@@ -44,34 +44,33 @@ def run(options: argparse.Namespace) -> int:
 def serve_stdio(context: Context) -> int:
     """Serve one client on stdin and stdout."""
     _log_to_stderr()
-    return _left(stdio.serve(_server(context)))
+    return _left(stdio.serve(app.mcp_server(context)))
 
 
 def serve_http(context: Context, options: argparse.Namespace) -> int:
     """Serve many clients over HTTP."""
     _log_to_stderr()
+    listener, rules, told = listening(context, options)
+    print(f"MCP on {told}", file=sys.stderr)
+    return _left(http.serve(app.mcp_server(context), listener, rules))
+
+
+def listening(
+    context: Context, options: argparse.Namespace
+) -> tuple[socket.socket, http.Access, str]:
+    """A listening socket, who may use it, and the sentence that tells a person."""
     host = context.settings.host if options.host is None else options.host
     port = context.settings.port if options.port is None else options.port
-    dirs = UserDirs.locate()
-    secret = None if options.no_token else token.current(dirs)
+    secret = None if options.no_token else token.current(UserDirs.locate())
     rules = http.access(host, secret, context.settings.allowed_hosts)
     listener = http.listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     base = f"http://{shown}:{listener.getsockname()[1]}"
-    print(f"MCP on {base}/mcp, for old clients on {base}/sse", file=sys.stderr)
     if secret is None:
-        warning = "WARNING: no token is asked for; every program on this machine may use the tools"
-        print(warning, file=sys.stderr)
+        asked = "WARNING: no token is asked for; every program on this machine may use the tools"
     else:
-        print("Clients send `Authorization: Bearer …`; `sidecar token` shows it", file=sys.stderr)
-    return _left(http.serve(_server(context), listener, rules))
-
-
-def _server(context: Context) -> server.McpServer:
-    def make_context(client: Client, progress: Progress) -> Context:
-        return replace(context, client=client, progress=progress)
-
-    return server.build(make_context, version=__version__)
+        asked = "clients send `Authorization: Bearer …`; `sidecar token` shows it"
+    return listener, rules, f"{base}/mcp, for old clients {base}/sse; {asked}"
 
 
 def _log_to_stderr() -> None:

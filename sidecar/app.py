@@ -1,0 +1,66 @@
+"""The composition root: one workspace's watcher and servers, started and stopped in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from sidecar import __version__
+from sidecar.domain.kind import Kind
+from sidecar.mcp import server
+from sidecar.services.context import Client, Context, Progress
+from sidecar.services.diagnosis import FileReport, diagnose_workspace
+from sidecar.workspace.layout import kind_of
+from sidecar.workspace.watcher import Watcher
+
+Show = Callable[[Sequence[FileReport]], None]
+
+
+def reports(context: Context) -> list[FileReport]:
+    """What is wrong in the workspace now, file by file."""
+    return diagnose_workspace(context.workspace, context.settings, context.clock())
+
+
+def mcp_server(context: Context) -> server.McpServer:
+    """The agent's server over a workspace; each call sees its own client and progress."""
+
+    def make_context(client: Client, progress: Progress) -> Context:
+        return replace(context, client=client, progress=progress)
+
+    return server.build(make_context, version=__version__)
+
+
+@contextmanager
+def watching(context: Context, show: Show) -> Iterator[Watcher]:
+    """Check every known file again when it changes, and show what was found.
+
+    A change of one file may change what is true of another, so all reports that differ from the
+    last ones are shown, not only the changed file's.
+    """
+    last = {report.path: report for report in reports(context)}
+
+    def changed(paths: frozenset[str]) -> None:
+        if not any(kind_of(path) for path in paths):
+            return
+        now = {report.path: report for report in reports(context)}
+        news = [report for path, report in now.items() if _told(last.get(path)) != _told(report)]
+        last.clear()
+        last.update(now)
+        if news:
+            show(news)
+
+    paths = [context.workspace.path(kind, context.settings.product) for kind in Kind]
+    watcher = Watcher(context.workspace.root, paths, changed)
+    watcher.start()
+    try:
+        yield watcher
+    finally:
+        watcher.stop()
+
+
+def _told(report: FileReport | None) -> object:
+    """What a person would be shown of a report; two alike are no news."""
+    if report is None:
+        return None
+    return report.error, report.product, [(f.code, f.message) for f in report.findings]

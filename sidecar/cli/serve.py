@@ -1,0 +1,57 @@
+"""``sidecar serve``: show what is wrong, watch it, serve the tools over HTTP, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from sidecar import __version__, app
+from sidecar.cli.formats import write_text
+from sidecar.cli.mcp import add_http_arguments, listening
+from sidecar.cli.workspace import add_workspace_argument, open_workspace, root_of
+from sidecar.mcp import http
+from sidecar.services.context import Context
+from sidecar.services.diagnosis import FileReport
+from sidecar.services.registry import TOOLS
+from sidecar.services.trust import is_trusted
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    add_workspace_argument(parser)
+    parser.add_argument("--once", action="store_true", help="print what is found, then exit 0")
+    add_http_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the findings and the faces; with ``--once`` nothing is served or written."""
+    context = open_workspace(root_of(options))
+    print(f"sidecar {__version__} beside {context.workspace.root}\n")
+    _show(app.reports(context))
+    print(f"\n{_faces(context)}", flush=True)
+    if options.once:
+        return 0
+    listener, rules, told = listening(context, options)
+    print(f"  MCP over HTTP    {told}\n\nWatching; Ctrl-C ends it.", flush=True)
+    with app.watching(context, _show):
+        code = http.serve(app.mcp_server(context), listener, rules)
+    print("stopped", flush=True)
+    return code
+
+
+def _show(reports: Sequence[FileReport]) -> None:
+    write_text(reports)
+
+
+def _faces(context: Context) -> str:
+    """What an editor and an agent start, and whether the workspace's code may run."""
+    if is_trusted(context):
+        trust = "trusted: tests and other code of the workspace may run"
+    else:
+        trust = "not trusted: no code of the workspace runs until `sidecar trust`"
+    return "\n".join([
+        "Faces:",
+        "  LSP on stdio     `sidecar lsp`, started by the editor",
+        f"  MCP on stdio     `sidecar mcp`, started by the agent: {len(TOOLS)} tools",
+        f"  This workspace   {trust}",
+    ])  # fmt: skip
