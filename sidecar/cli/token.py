@@ -18,5 +18,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the token; it lies in a file of the user's that only the user can read."""
     dirs = UserDirs.locate()
-    print(token.rotated(dirs) if options.rotate else token.current(dirs))
+    print(token.rotate(dirs) if options.rotate else token.current(dirs))
     return 0
