@@ -1,0 +1,147 @@
+"""Earlier contents of files, by content: identical bytes are kept once.
+
+The bytes lie in the workspace's state folder; the index lies on the user's side, and nothing is
+restored whose hash the index does not know.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.workspace import paths
+from sidecar.workspace.state import State
+from sidecar.workspace.store import Store, Transaction
+
+FOLDER = "backups"
+KEPT_PER_FILE = 50
+KEPT_FOR = timedelta(days=90)
+EXPLICIT = frozenset({"backup_file", "checkpoint"})
+_INDEX = "backups"
+_REFERENCES = "backup-references"
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """One manifest line: which file, when, which bytes, why; ``blob`` lies in the state folder."""
+
+    id: str
+    path: str
+    sha256: str
+    size: int
+    created: str
+    reason: str
+    mode: int
+    name: str = ""
+
+    @property
+    def blob(self) -> str:
+        """The state file that holds the bytes."""
+        return f"{FOLDER}/blobs/{self.sha256[:2]}/{self.sha256}"
+
+    @property
+    def at(self) -> datetime:
+        """The instant of the backup."""
+        return datetime.fromisoformat(self.created)
+
+
+def _stamp() -> tuple[str, str]:
+    nanoseconds = time.time_ns()
+    moment = datetime.fromtimestamp(nanoseconds // 10**9, UTC)
+    fraction = nanoseconds % 10**9
+    compact = f"{moment:%Y%m%dT%H%M%S}.{fraction:09d}Z"
+    return compact, f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction // 1000:06d}+00:00"
+
+
+@dataclass(frozen=True)
+class Backups:
+    """The backups of one workspace."""
+
+    state: State
+    store: Store
+
+    def add(
+        self, path: str, data: bytes, *, reason: str, mode: int = 0o644, name: str = ""
+    ) -> Backup:
+        """Keep the bytes of a file; when this returns they are durable."""
+        compact, created = _stamp()
+        digest = sha256(data).hexdigest()
+        identity = f"{compact}-{digest[:8]}-{secrets.token_hex(2)}"
+        path = paths.clean(path)
+        backup = Backup(identity, path, digest, len(data), created, reason, mode, name)
+        # Inside the transaction, so that no other process prunes the blob found here.
+        with self.store.transaction() as records:
+            if not self._holds(backup):
+                self.state.write(backup.blob, data)
+            records.put(_INDEX, _key(backup), asdict(backup))
+            self._count(records, digest, +1)
+            stale = self._stale(records, path)
+            for old in stale:
+                self._drop(records, old)
+        line = json.dumps(asdict(backup), ensure_ascii=False) + "\n"
+        self.state.append(f"{FOLDER}/manifest.jsonl", line.encode())
+        return backup
+
+    def _holds(self, backup: Backup) -> bool:
+        try:
+            return sha256(self.state.read(backup.blob)).hexdigest() == backup.sha256
+        except SidecarError:
+            return False
+
+    @staticmethod
+    def _count(records: Transaction, digest: str, change: int) -> int:
+        count = int((records.get(_REFERENCES, digest) or {}).get("count", 0)) + change
+        if count > 0:
+            records.put(_REFERENCES, digest, {"count": count})
+        else:
+            records.delete(_REFERENCES, digest)
+        return count
+
+    @staticmethod
+    def _stale(records: Transaction, path: str) -> list[Backup]:
+        found = [_backup(value) for _, value in records.items(_INDEX, prefix=f"{path}\n")]
+        automatic = [backup for backup in found if backup.reason not in EXPLICIT]
+        oldest = datetime.now(UTC) - KEPT_FOR
+        surplus = automatic[:-KEPT_PER_FILE]
+        return [b for b in automatic if b in surplus or (b.at < oldest and b is not automatic[-1])]
+
+    def _drop(self, records: Transaction, backup: Backup) -> None:
+        records.delete(_INDEX, _key(backup))
+        if self._count(records, backup.sha256, -1) <= 0:
+            self.state.remove(backup.blob)
+
+    def list(self, path: str) -> list[Backup]:
+        """The backups of one file, newest first."""
+        with self.store.transaction() as records:
+            found = records.items(_INDEX, prefix=f"{paths.clean(path)}\n")
+        return [_backup(value) for _, value in reversed(found)]
+
+    def find(self, path: str, which: str) -> Backup:
+        """The backup of this very file with this id, name or blob path; raises E_NOT_FOUND."""
+        for backup in self.list(path):
+            if which in {backup.id, backup.name, backup.blob, f"{self.state.folder}/{backup.blob}"}:
+                return backup
+        message = f"`{paths.clean(path)}` has no backup `{which}`."
+        raise SidecarError(ErrorCode.NOT_FOUND, message, hint="Ask with list=true for all of them.")
+
+    def read(self, backup: Backup) -> bytes:
+        """The bytes of a backup, verified; raises E_CORRUPT where they are not what was kept."""
+        data = self.state.read(backup.blob)
+        if sha256(data).hexdigest() != backup.sha256:
+            message = f"The backup `{backup.id}` does not hold the bytes that were put there."
+            raise SidecarError(ErrorCode.CORRUPT, message, hint="Choose another backup.")
+        return data
+
+
+def _key(backup: Backup) -> str:
+    return f"{backup.path}\n{backup.id}"
+
+
+def _backup(value: dict[str, Any]) -> Backup:
+    return Backup(**value)

@@ -1,0 +1,133 @@
+"""The journal of mutations: who changed what, by which call, from which bytes to which."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.workspace import replacing
+from sidecar.workspace.locking import Locks
+from sidecar.workspace.user_dirs import private
+
+SEGMENT_BYTES = 4 * 1024 * 1024
+SEGMENTS_KEPT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """On whose behalf the present call changes files."""
+
+    tool: str = ""
+    client: str = ""
+    arguments_hash: str = ""
+
+
+_NOBODY = Origin()
+_origin: ContextVar[Origin] = ContextVar("origin", default=_NOBODY)
+
+
+@contextmanager
+def origin(*, tool: str, client: str = "", arguments_hash: str = "") -> Iterator[None]:
+    """Everything changed inside is journaled as this tool's doing."""
+    token = _origin.set(Origin(tool, client, arguments_hash))
+    try:
+        yield
+    finally:
+        _origin.reset(token)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """One journaled change; hashes are SHA-256, None where there was or is no file."""
+
+    at: str
+    tool: str
+    client: str
+    arguments_hash: str
+    action: str
+    path: str
+    before: str | None
+    after: str | None
+    backup_id: str | None
+
+
+class Journal:
+    """Mutations of one workspace, oldest first, in JSON lines on the user's side."""
+
+    origin = staticmethod(origin)
+
+    def __init__(self, folder: Callable[[], Path], locks: Locks) -> None:
+        self._folder = folder
+        self._locks = locks
+
+    def record(
+        self,
+        action: str,
+        path: str,
+        before: str | None,
+        after: str | None,
+        backup_id: str | None = None,
+    ) -> None:
+        """Add one mutation, durably; raises E_IO."""
+        who = _origin.get()
+        at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        entry = Mutation(
+            at, who.tool, who.client, who.arguments_hash, action, path, before, after, backup_id
+        )
+        line = json.dumps(asdict(entry), ensure_ascii=False, separators=(",", ":")) + "\n"
+        try:
+            self._append(line.encode())
+        except OSError as error:
+            message = "The journal of changes on the user's side cannot be written."
+            raise SidecarError(ErrorCode.IO, message) from error
+
+    def _append(self, line: bytes) -> None:
+        file = private(self._folder()) / "journal.jsonl"
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(file, flags, 0o600)
+        try:
+            replacing.write_all(descriptor, line)
+            os.fsync(descriptor)
+            size = os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
+        if size > SEGMENT_BYTES:
+            self._rotate(file)
+
+    def _rotate(self, file: Path) -> None:
+        with self._locks.hold("journal"):
+            if file.stat().st_size <= SEGMENT_BYTES:
+                return
+            for number in range(SEGMENTS_KEPT - 1, 0, -1):
+                older = file.with_suffix(f".{number}.jsonl")
+                if older.exists():
+                    older.replace(file.with_suffix(f".{number + 1}.jsonl"))
+            file.replace(file.with_suffix(".1.jsonl"))
+
+    def entries(self, *, path: str | None = None, tool: str | None = None) -> list[Mutation]:
+        """The mutations still kept, oldest first, of one path or one tool where given."""
+        folder = self._folder()
+        numbers = range(SEGMENTS_KEPT, 0, -1)
+        files = [*(folder / f"journal.{n}.jsonl" for n in numbers), folder / "journal.jsonl"]
+        return [
+            entry
+            for file in files
+            if file.exists()
+            for entry in _parsed(file.read_text(encoding="utf-8", errors="replace"))
+            if path in {None, entry.path} and tool in {None, entry.tool}
+        ]
+
+
+def _parsed(text: str) -> Iterator[Mutation]:
+    for line in text.split("\n"):
+        try:
+            yield Mutation(**json.loads(line))
+        except (ValueError, TypeError):
+            continue  # a line cut off by a crash; what it told was never acknowledged

@@ -1,0 +1,75 @@
+"""Which file is which, and which folder is the workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from sidecar.domain.kind import Kind
+
+_BY_NAME = {
+    ".roomodes": Kind.MODES,
+    ".zoomodes": Kind.MODES,
+    ".kilocodemodes": Kind.MODES,
+    ".bobmodes": Kind.MODES,
+    "custom_modes.yaml": Kind.MODES,
+    "TODO.md": Kind.TODO,
+    "task_timing.tsv": Kind.TIMING,
+    "persistent-memory.md": Kind.MEMORY,
+}
+_SCHEDULE_FOLDERS = {".roo", ".zoo"}
+_MODE_FILES = {
+    "roo": (".roomodes",),
+    "zoo": (".zoomodes", ".roomodes"),
+    "kilo": (".kilocodemodes",),
+    "bob": (".bobmodes", ".bob/custom_modes.yaml"),
+}
+_MARKS = (".roo", ".roomodes", ".zoomodes", ".git")
+NAMES = tuple(_BY_NAME)
+
+
+def kind_of(path: str, *, named: bool = False) -> Kind | None:
+    """What a file is for, by its name wherever it lies; None for a stranger.
+
+    ``named`` is for a file that a person named: then ``schedules.json`` needs no ``.roo`` around
+    it, and a prefix or suffix around a known name does no harm.
+    """
+    folder, _, name = path.replace("\\", "/").rpartition("/")
+    if name == "schedules.json" and (named or folder.rpartition("/")[2] in _SCHEDULE_FOLDERS):
+        return Kind.SCHEDULES
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    return _resembling(name.casefold()) if named else None
+
+
+def _resembling(name: str) -> Kind | None:
+    if name.endswith(".json") and "schedules" in name:
+        return Kind.SCHEDULES
+    return next((kind for known, kind in _BY_NAME.items() if known.casefold() in name), None)
+
+
+def candidates(kind: Kind, product: str = "roo") -> tuple[str, ...]:
+    """Where a product looks for its file of a kind, the default first."""
+    match kind:
+        case Kind.MODES:
+            return _MODE_FILES.get(product, _MODE_FILES["roo"])
+        case Kind.SCHEDULES:
+            own = (".zoo/schedules.json",) if product == "zoo" else ()
+            return (*own, ".roo/schedules.json")
+        case Kind.TODO:
+            return ("TODO.md",)
+        case Kind.TIMING:
+            return ("task_timing.tsv",)
+        case Kind.MEMORY:
+            return ("persistent-memory.md",)
+
+
+def find_root(start: Path, environ: Mapping[str, str]) -> Path:
+    """The workspace: SIDECAR_WORKSPACE, else the nearest folder with a mark, else the start."""
+    if environ.get("SIDECAR_WORKSPACE"):
+        return Path(environ["SIDECAR_WORKSPACE"]).expanduser().resolve()
+    here = start.resolve()
+    for folder in (here, *here.parents):
+        if any((folder / mark).exists() for mark in _MARKS):
+            return folder
+    return here

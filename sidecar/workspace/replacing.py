@@ -1,0 +1,114 @@
+"""Durable changes of one file in an open folder: whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sidecar.workspace.directories import Directory, regular
+
+TEMPORARY_PREFIX = ".sidecar-"
+TEMPORARY_SUFFIX = ".tmp"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What tells one state of a file from another without reading it."""
+
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        """The stamp in a status."""
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file name is one of our unfinished writes."""
+    return name.startswith(TEMPORARY_PREFIX) and name.endswith(TEMPORARY_SUFFIX)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte; raises OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def read_all(descriptor: int, limit: int) -> bytes:
+    """At most ``limit + 1`` bytes, so that the caller sees whether there was more."""
+    found: list[bytes] = []
+    left = limit + 1
+    while left > 0:
+        chunk = os.read(descriptor, min(_CHUNK, left))
+        if not chunk:
+            break
+        found.append(chunk)
+        left -= len(chunk)
+    return b"".join(found)
+
+
+def stamp_of(directory: Directory, name: str) -> Stamp | None:
+    """The stamp of a file, or None where there is none."""
+    try:
+        return Stamp.of(directory.status(name))
+    except FileNotFoundError:
+        return None
+
+
+def _like(descriptor: int, status: os.stat_result) -> None:
+    if not hasattr(os, "fchown"):
+        return
+    mine = os.fstat(descriptor)
+    if (mine.st_uid, mine.st_gid) != (status.st_uid, status.st_gid):
+        # Only root may give files away, and the content matters more than the owner.
+        with suppress(PermissionError):
+            os.fchown(descriptor, status.st_uid, status.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+
+
+def prepare(directory: Directory, data: bytes, like: os.stat_result | None) -> str:
+    """Write a durable temporary file beside the target, with its mode and owner; its name."""
+    name = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+    mode = 0o666 if like is None else 0o600
+    descriptor = directory.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        write_all(descriptor, data)
+        if like is not None:
+            _like(descriptor, like)
+        os.fsync(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        directory.remove(name)
+        raise
+    os.close(descriptor)
+    return name
+
+
+def append(directory: Directory, name: str, data: bytes) -> None:
+    """Add bytes at the end in one write and make them durable, beginning on a new line."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
+    created = stamp_of(directory, name) is None
+    descriptor = regular(directory.open(name, flags), name)
+    try:
+        write_all(descriptor, _line_end_missing(descriptor) + data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    if created:
+        directory.sync()
+
+
+def _line_end_missing(descriptor: int) -> bytes:
+    size = os.fstat(descriptor).st_size
+    if size == 0:
+        return b""
+    os.lseek(descriptor, size - 1, os.SEEK_SET)
+    return b"" if os.read(descriptor, 1) in {b"\n", b"\r"} else b"\n"

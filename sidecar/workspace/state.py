@@ -1,0 +1,113 @@
+"""What the sidecar keeps inside a workspace: reports, logs and backups, from the first write on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidecar.workspace import paths, replacing, trouble
+from sidecar.workspace.directories import Tree
+
+_LIMIT = 256 * 1024 * 1024
+README = """# What lies here
+
+This folder belongs to the sidecar (loop-orchestrator). Nothing in it is needed to open the
+workspace, and nothing in it is ever executed.
+
+| name | what | may it be deleted? |
+| --- | --- | --- |
+| `reports/` | results of validations | yes, at any time |
+| `logs/` | the sidecar's logs | yes, while no sidecar runs |
+| `backups/` | earlier contents of files, by SHA-256 | yes, but then nothing can be restored |
+
+The index of backups, the journal of changes, consents, locks and the execution engine's records
+lie in the user's own state folder, so that a clone cannot bring prepared ones along.
+Schema version: 1.
+"""
+_FIRST = {"README.md": README.encode(), ".gitignore": b"*\n"}
+
+
+@dataclass(frozen=True)
+class State:
+    """Files beneath the state folder, opened without following any link."""
+
+    tree: Tree
+    folder: str
+
+    def path(self, name: str) -> Path:
+        """The absolute path of a state file, for child processes; creates nothing."""
+        return self.tree.root / self.folder / paths.clean(name)
+
+    def _split(self, name: str) -> tuple[str, str]:
+        folder, _, last = f"{self.folder}/{paths.clean(name)}".rpartition("/")
+        return folder, last
+
+    def write(self, name: str, data: bytes) -> Path:
+        """Replace a state file atomically; the first write makes the folder and its README."""
+        if not self.path("README.md").exists():
+            for first, text in _FIRST.items():
+                self._replace(first, text)
+        self._replace(name, data)
+        return self.path(name)
+
+    def _replace(self, name: str, data: bytes) -> None:
+        folder, last = self._split(name)
+        try:
+            with self.tree.directory(folder, create=True) as directory:
+                directory.replace(replacing.prepare(directory, data, None), last)
+                directory.sync()
+        except OSError as error:
+            raise trouble.explained(error, f"{folder}/{last}") from error
+
+    def append(self, name: str, data: bytes) -> None:
+        """Add bytes at the end of a state file, durably."""
+        if not self.exists(name):
+            self.write(name, data)
+            return
+        folder, last = self._split(name)
+        try:
+            with self.tree.directory(folder) as directory:
+                replacing.append(directory, last, data)
+        except OSError as error:
+            raise trouble.explained(error, f"{folder}/{last}") from error
+
+    def make(self, name: str) -> Path:
+        """A folder of the state, created, for a child process to write into."""
+        self.write(f"{name}/.keep", b"")
+        return self.path(name)
+
+    def read(self, name: str, *, limit: int = _LIMIT) -> bytes:
+        """A state file's bytes; raises E_NOT_FOUND, E_TOO_LARGE."""
+        shown = f"{self.folder}/{paths.clean(name)}"
+        try:
+            descriptor = self.tree.open(shown)
+        except OSError as error:
+            raise trouble.explained(error, shown) from error
+        try:
+            data = replacing.read_all(descriptor, limit)
+        finally:
+            os.close(descriptor)
+        if len(data) > limit:
+            raise trouble.too_large(shown, limit)
+        return data
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a state file of this name."""
+        folder, last = self._split(name)
+        try:
+            with self.tree.directory(folder) as directory:
+                return replacing.stamp_of(directory, last) is not None
+        except OSError:
+            return False
+
+    def remove(self, name: str) -> None:
+        """Delete a state file, if it is there."""
+        folder, last = self._split(name)
+        try:
+            with self.tree.directory(folder) as directory:
+                directory.remove(last)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise trouble.explained(error, f"{folder}/{last}") from error

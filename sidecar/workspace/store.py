@@ -1,0 +1,128 @@
+"""Durable records on the user's side: one SQLite file a workspace."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.workspace.locking import FairLock
+from sidecar.workspace.user_dirs import private
+
+SCHEMA_VERSION = 1
+_BUSY_SECONDS = 15.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS records (
+  collection TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+  PRIMARY KEY (collection, key)
+) WITHOUT ROWID
+"""
+
+
+class Transaction:
+    """Reads and changes that happen together or not at all."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def get(self, collection: str, key: str) -> dict[str, Any] | None:
+        """One record, or None."""
+        query = "SELECT value FROM records WHERE collection = ? AND key = ?"
+        row = self._connection.execute(query, (collection, key)).fetchone()
+        return None if row is None else dict(json.loads(row[0]))
+
+    def put(self, collection: str, key: str, value: dict[str, Any]) -> None:
+        """Create or replace one record; the value must be JSON."""
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        query = "INSERT OR REPLACE INTO records VALUES (?, ?, ?)"
+        self._connection.execute(query, (collection, key, text))
+
+    def delete(self, collection: str, key: str) -> None:
+        """Remove one record, if it is there."""
+        query = "DELETE FROM records WHERE collection = ? AND key = ?"
+        self._connection.execute(query, (collection, key))
+
+    def items(self, collection: str, prefix: str = "") -> list[tuple[str, dict[str, Any]]]:
+        """The records of a collection, by key; with a prefix only keys that start with it."""
+        query = "SELECT key, value FROM records WHERE collection = ? AND key >= ? AND key < ?"
+        bounds = (collection, prefix, prefix + "\U0010ffff")
+        with closing(self._connection.execute(query + " ORDER BY key", bounds)) as rows:
+            return [(key, dict(json.loads(value))) for key, value in rows]
+
+
+class Store:
+    """Records of one workspace by collection and key; created at the first use.
+
+    Write-ahead log and ``synchronous=FULL``: a transaction that returned has reached the disk.
+    """
+
+    def __init__(self, file: Callable[[], Path]) -> None:
+        self._file = file
+        self._lock = FairLock()
+        self._guard = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """All or nothing, one at a time over all processes; raises E_BUSY, E_IO."""
+        if not self._lock.acquire(_BUSY_SECONDS):
+            raise SidecarError(ErrorCode.BUSY, "The sidecar's records are in use.")
+        try:
+            connection = self._opened()
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield Transaction(connection)
+                except BaseException:
+                    connection.execute("ROLLBACK")
+                    raise
+                connection.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                raise _explained(error) from error
+        finally:
+            self._lock.release()
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            file = self._file()
+            private(file.parent)
+            try:
+                self._connection = _connected(file)
+            except sqlite3.DatabaseError as error:
+                raise _explained(error) from error
+            weakref.finalize(self, self._connection.close)
+        return self._connection
+
+    def close(self) -> None:
+        """Close the database; the next transaction opens it again."""
+        with self._guard:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+
+def _connected(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(_SCHEMA)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    return connection
+
+
+def _explained(error: sqlite3.DatabaseError) -> SidecarError:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return SidecarError(ErrorCode.BUSY, "The sidecar's records are in use.")
+    if "full" in text:
+        return SidecarError(ErrorCode.IO, "The disk of the sidecar's records is full.")
+    message = "The sidecar's records on the user's side cannot be read or written."
+    return SidecarError(ErrorCode.IO, message, hint="Set SIDECAR_HOME to a local folder.")
