@@ -1,0 +1,128 @@
+"""``python -m validation PATH``: the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+
+from validation import discovery, plan, process, render, report_json, stages
+from validation.progress import Progress
+from validation.report import Report, Verdict
+from validation.run import Run
+
+EXIT = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.INCOMPLETE: 3}
+BAD_PLAN = 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m validation",
+        description="Validate a project: exit 0 all passed, 1 something failed, 2 no usable plan, "
+        "3 nothing failed but something that is wanted did not run.",
+    )
+    parser.add_argument("path", nargs="?", default=".", type=Path)
+    parser.add_argument("--allow-code", action="store_true", help="execute the project's code")
+    parser.add_argument("--category", action="append", default=[], help="run only this category")
+    parser.add_argument("--full", action="store_true", help="also what needs Node or an editor")
+    parser.add_argument("--fail-fast", action="store_true", help="stop at the first failure")
+    parser.add_argument("--python", default="", help="the Python that runs the project's tests")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--markdown", type=Path, metavar="FILE")
+    parser.add_argument("--artefacts", type=Path, metavar="DIR", help="keep logs and raw reports")
+    parser.add_argument("--baseline", type=Path, metavar="FILE", help="benchmarks to compare with")
+    parser.add_argument("--quiet", action="store_true", help="no progress, no report on stdout")
+    parser.add_argument("--list", action="store_true", help="show the plan and run nothing")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status tells the verdict."""
+    options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    root = options.path.resolve()
+    if not root.is_dir():
+        print(f"{options.path} is not a folder.", file=sys.stderr)
+        return BAD_PLAN
+    try:
+        chosen = plan.load(root, options.python or discovery.interpreter(root))
+    except plan.PlanError as error:
+        print(error, file=sys.stderr)
+        return BAD_PLAN
+    if options.list:
+        return _show(chosen)
+    return _run(chosen, options)
+
+
+def _show(chosen: plan.Plan) -> int:
+    for stage in chosen.stages:
+        marks = [name for name in ("executes", "optional", "full") if getattr(stage, name)]
+        print(f"{stage.category}: {stage.name} ({', '.join([stage.kind, *marks])})")
+    return 0
+
+
+def _run(chosen: plan.Plan, options: argparse.Namespace) -> int:
+    with ExitStack() as stack:
+        directory = _directory(options.artefacts, stack)
+        run = Run(
+            plan=chosen,
+            directory=directory,
+            allow_code=options.allow_code,
+            full=options.full,
+            fail_fast=options.fail_fast,
+            wanted=frozenset(options.category),
+            baseline=options.baseline,
+            cancellation=_cancellation(directory if options.artefacts else None),
+            progress=Progress(
+                None if options.quiet else sys.stderr,
+                directory / "progress.json" if options.artefacts else None,
+            ),
+        )
+        report = stages.execute(run)
+    _write(report, options)
+    return EXIT.get(report.verdict, 3)
+
+
+def _directory(wanted: Path | None, stack: ExitStack) -> Path:
+    if wanted is None:
+        prefix = "sidecar-validation-"
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix))).resolve()
+    wanted.mkdir(parents=True, exist_ok=True)
+    return wanted.resolve()
+
+
+def _cancellation(directory: Path | None) -> process.Cancellation:
+    cancellation = process.Cancellation(directory / "cancel" if directory else None)
+
+    def cancel(_signal: int, _frame: FrameType | None) -> None:
+        cancellation.requested = True
+
+    signal.signal(signal.SIGINT, cancel)
+    signal.signal(signal.SIGTERM, cancel)
+    return cancellation
+
+
+def _write(report: Report, options: argparse.Namespace) -> None:
+    text = render.markdown(report)
+    if options.markdown:
+        _replace(options.markdown, text)
+    if options.json:
+        _replace(options.json, json.dumps(report_json.as_data(report), indent=1))
+    if not options.quiet:
+        print(text)
+        print(render.plain_line(report))
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)

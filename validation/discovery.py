@@ -1,0 +1,82 @@
+"""What a project has, read from its files alone: nothing of it is executed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+IGNORED = {
+    ".git", ".hg", ".venv", "venv", ".nox", ".tox", "node_modules", "__pycache__", ".sidecar",
+    ".mypy_cache", ".ruff_cache", ".pytest_cache", "build", "dist", "site-packages", ".eggs",
+}  # fmt: skip
+ENTRIES = 50_000
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """The project's own regular files, links and ignored folders left out, at most 50,000."""
+    count = 0
+    for folder, names, files in os.walk(root):
+        names[:] = sorted(
+            name
+            for name in names
+            if name not in IGNORED and not (Path(folder) / name / "pyvenv.cfg").exists()
+        )
+        for name in sorted(files):
+            count += 1
+            if count > ENTRIES:
+                return
+            path = Path(folder) / name
+            if path.is_file() and not path.is_symlink():
+                yield path
+
+
+def below(file: str, pattern: str) -> bool:
+    """Whether a workspace-relative path lies in a folder or matches a glob."""
+    return file == pattern or file.startswith(pattern.rstrip("/") + "/") or fnmatch(file, pattern)
+
+
+def tool_table(root: Path, name: str) -> Any:
+    """``[tool.NAME]`` of the project's pyproject.toml, or None."""
+    try:
+        data = tomllib.loads((root / "pyproject.toml").read_bytes().decode("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return None
+    tools = data.get("tool")
+    return tools.get(name) if isinstance(tools, dict) else None
+
+
+def has_ruff(root: Path) -> bool:
+    """Whether ruff is configured."""
+    named = any((root / name).is_file() for name in ("ruff.toml", ".ruff.toml"))
+    return named or tool_table(root, "ruff") is not None
+
+
+def has_mypy(root: Path) -> bool:
+    """Whether mypy is configured, with the files that it is to check."""
+    named = any((root / name).is_file() for name in ("mypy.ini", ".mypy.ini"))
+    table = tool_table(root, "mypy")
+    return named or (isinstance(table, dict) and "files" in table)
+
+
+def has_python(root: Path) -> bool:
+    """Whether there is any Python in the project."""
+    return any(path.suffix == ".py" for path in walk(root))
+
+
+def has_tests(folder: Path) -> bool:
+    """Whether a folder holds files that pytest collects by default."""
+    return any(fnmatch(p.name, "test_*.py") or fnmatch(p.name, "*_test.py") for p in walk(folder))
+
+
+def interpreter(root: Path) -> str:
+    """The project's own virtual environment, else the Python that runs the harness."""
+    inner = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
+    for name in (".venv", "venv"):
+        if (root / name / "pyvenv.cfg").is_file():
+            return str(root / name / inner)
+    return sys.executable

@@ -1,0 +1,196 @@
+"""What is run for a path: its own plan in ``[tool.sidecar.validation]``, else what is found."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from validation import discovery
+
+StageKind = Literal["syntax", "check", "command", "pytest", "benchmark", "tools", "transports"]
+
+
+class PlanError(ValueError):
+    """The plan cannot be used; the text says what to change."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One child process of the run.
+
+    ``executes`` says that it runs the workspace's code, ``full`` that only a full run has it,
+    ``optional`` that the run is complete without it. ``limit`` is in seconds.
+    """
+
+    name: str
+    category: str
+    kind: StageKind = "command"
+    argv: tuple[str, ...] = ()
+    limit: float = 600.0
+    executes: bool = True
+    optional: bool = False
+    full: bool = False
+    interpreter: str = ""
+    module: str = ""
+    junit: str = ""
+    figures: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class TestCategory:
+    """Tests that are counted apart: those below one of the paths or with one of the markers."""
+
+    name: str
+    paths: tuple[str, ...] = ()
+    markers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides a run and its verdict; ``thresholds`` are rates from 0 to 1."""
+
+    root: Path
+    stages: tuple[Stage, ...]
+    categories: tuple[TestCategory, ...] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    coverage: bool = True
+    coverage_threshold: float | None = None
+    stall_seconds: float = 300.0
+    memory: int = 0
+    keep_path: bool = False
+    python: str = ""
+
+    def category_of(self, file: str, markers: tuple[str, ...]) -> str:
+        """Where a test is counted; the first category that names it has it."""
+        for category in self.categories:
+            if any(marker in markers for marker in category.markers) or any(
+                discovery.below(file, path) for path in category.paths
+            ):
+                return category.name
+        return "tests"
+
+
+_STAGE_KEYS = {
+    "name": str, "category": str, "kind": str, "command": list, "limit": (int, float),
+    "executes": bool, "optional": bool, "full": bool, "interpreter": str, "module": str,
+    "junit": str, "figures": str, "hint": str,
+}  # fmt: skip
+_KEYS = {
+    "stage": list, "category": list, "thresholds": dict, "tests": list, "coverage": bool,
+    "stall": (int, float), "limit": (int, float), "memory": int, "keep_path": bool,
+}  # fmt: skip
+_CATEGORY_KEYS = {"name": str, "paths": list, "markers": list}
+
+
+def load(root: Path, python: str = "") -> Plan:
+    """The plan of a folder; raises PlanError."""
+    table = _table(root)
+    _check_keys(table, _KEYS, "[tool.sidecar.validation]")
+    thresholds = dict(table.get("thresholds", {}))
+    coverage_threshold = thresholds.pop("coverage", None)
+    for name, value in {**thresholds, "coverage": coverage_threshold or 0}.items():
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise PlanError(f"The threshold `{name}` must be a number, not {value!r}.")
+    return Plan(
+        root=root,
+        stages=_stages(root, table),
+        categories=tuple(_test_category(entry) for entry in table.get("category", [])),
+        thresholds=thresholds,
+        coverage=table.get("coverage", True),
+        coverage_threshold=coverage_threshold,
+        stall_seconds=table.get("stall", 300.0),
+        memory=table.get("memory", 0),
+        keep_path=table.get("keep_path", False),
+        python=python,
+    )
+
+
+def _table(root: Path) -> dict[str, Any]:
+    path = root / "pyproject.toml"
+    try:
+        data: Any = tomllib.loads(path.read_bytes().decode("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PlanError(f"pyproject.toml cannot be read: {error}.") from error
+    for key in ("tool", "sidecar", "validation"):
+        data = data.get(key, {}) if isinstance(data, dict) else None
+    if not isinstance(data, dict):
+        raise PlanError("[tool.sidecar.validation] in pyproject.toml must be a table.")
+    return data
+
+
+def _check_keys(table: Any, known: Mapping[str, Any], where: str) -> None:
+    if not isinstance(table, dict):
+        raise PlanError(f"{where} must be a table.")
+    for key, value in table.items():
+        if key not in known:
+            raise PlanError(f"{where} has no key `{key}`; it knows {', '.join(sorted(known))}.")
+        if not isinstance(value, known[key]) or (
+            isinstance(value, bool) and known[key] is not bool
+        ):
+            raise PlanError(f"`{key}` in {where} has a value of the wrong type: {value!r}.")
+
+
+def _test_category(entry: Any) -> TestCategory:
+    _check_keys(entry, _CATEGORY_KEYS, "[[tool.sidecar.validation.category]]")
+    if not entry.get("name"):
+        raise PlanError("A [[tool.sidecar.validation.category]] has no name.")
+    words = (tuple(map(str, entry.get(key, ()))) for key in ("paths", "markers"))
+    return TestCategory(str(entry["name"]), *words)
+
+
+def _stages(root: Path, table: dict[str, Any]) -> tuple[Stage, ...]:
+    own = tuple(_stage(entry) for entry in table.get("stage", []))
+    replaced = {stage.category for stage in own}
+    found = (stage for stage in _found(root, table) if stage.category not in replaced)
+    order = ["syntax", "config", "lint", "types"]
+    return tuple(
+        sorted(
+            (*found, *own),
+            key=lambda stage: order.index(stage.category) if stage.category in order else 9,
+        )
+    )
+
+
+def _stage(entry: Any) -> Stage:
+    _check_keys(entry, _STAGE_KEYS, "[[tool.sidecar.validation.stage]]")
+    if not entry.get("name") or not entry.get("category"):
+        raise PlanError("A [[tool.sidecar.validation.stage]] needs a name and a category.")
+    values = {key: value for key, value in entry.items() if key != "command"}
+    argv = tuple(map(str, entry.get("command", ())))
+    kind = values.get("kind", "command")
+    if kind not in StageKind.__args__:  # type: ignore[attr-defined]
+        raise PlanError(f"The stage `{entry['name']}` has the unknown kind `{kind}`.")
+    if kind == "command" and not argv:
+        raise PlanError(f"The stage `{entry['name']}` has no command.")
+    if kind not in ("command", "pytest", "benchmark"):
+        values["executes"] = False
+    elif kind == "command":
+        values["executes"] = True  # a plan comes with the workspace; it cannot vouch for itself
+    return Stage(**values, argv=argv)
+
+
+def _found(root: Path, table: dict[str, Any]) -> list[Stage]:
+    limit = float(table.get("limit", 600))
+    stages = [
+        Stage("syntax", "syntax", "syntax", executes=False),
+        Stage("sidecar check", "config", "check", executes=False, optional=True),
+    ]
+    if discovery.has_ruff(root):
+        argv = ("{python}", "-P", "-m", "ruff", "check", "--output-format=concise", ".")
+        stages.append(Stage("ruff check", "lint", argv=argv, module="ruff"))
+    if discovery.has_mypy(root):
+        stages.append(Stage("mypy", "types", argv=("{python}", "-P", "-m", "mypy"), module="mypy"))
+    arguments = tuple(map(str, table.get("tests", ())))
+    if discovery.has_python(root) or arguments:
+        stages.append(Stage("pytest", "tests", "pytest", arguments, limit))
+    if (root / "benchmarks").is_dir() and discovery.has_tests(root / "benchmarks"):
+        stages.append(
+            Stage("benchmarks", "benchmark", "benchmark", ("benchmarks",), limit, optional=True)
+        )
+    return stages

@@ -1,0 +1,196 @@
+"""The report as Markdown that fits a pull request's comment and an agent's context."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from validation.checks import Check
+from validation.report import Category, Counts, Report, Verdict
+
+FAILURES = 30
+MESSAGE = 600
+FILES = 10
+
+
+def markdown(report: Report) -> str:
+    """The whole report, long lists cut and said so."""
+    parts = [
+        f"# Validation of {report.project}: {report.verdict}",
+        _head(report),
+        _categories(report),
+        _failures(report.bad),
+        _not_run(report.categories),
+        _thresholds(report),
+        _coverage(report),
+        _benchmarks(report),
+        _figures(report),
+        _slowest(report),
+        _warnings(report.warnings),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def plain_line(report: Report) -> str:
+    """`N passed, N failed, N skipped`; errors count as failed here, for whoever reads one line."""
+    counts = report.counts
+    failed = counts.failed + counts.errors
+    return f"{counts.passed} passed, {failed} failed, {counts.skipped} skipped"
+
+
+def _head(report: Report) -> str:
+    counts = report.counts
+    started = report.started.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return (
+        f"{counts.passed} of {counts.decided} checks passed ({_percent(counts.rate)}), "
+        f"{counts.failed} failed, {counts.errors} errors, {counts.skipped} skipped, in "
+        f"{report.seconds:.0f} s on {started}, Python {report.python}, {report.system}."
+        + (" The run was cancelled." if report.cancelled else "")
+    )
+
+
+def _percent(rate: float | None) -> str:
+    return "none" if rate is None else f"{100 * rate:.1f} %"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
+    lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _categories(report: Report) -> str:
+    header = ("category", "verdict", "passed", "rate", "95 % interval", "failed", "errors",
+              "skipped", "seconds")  # fmt: skip
+    return _table(header, (_category(category) for category in report.categories))
+
+
+def _category(category: Category) -> tuple[object, ...]:
+    counts = category.counts
+    verdict = category.verdict
+    shown = f"**{verdict}**" if verdict is Verdict.FAILED else verdict
+    return (
+        category.name,
+        shown,
+        f"{counts.passed}/{counts.decided}",
+        _percent(counts.rate) if counts.decided else "",
+        _interval(counts),
+        counts.failed,
+        counts.errors,
+        counts.skipped,
+        f"{category.seconds:.1f}",
+    )
+
+
+def _interval(counts: Counts) -> str:
+    interval = counts.interval
+    return f"{100 * interval[0]:.1f}-{100 * interval[1]:.1f} %" if interval else ""
+
+
+def _failures(bad: Sequence[Check]) -> str:
+    if not bad:
+        return ""
+    lines = ["## What failed"]
+    for check in bad[:FAILURES]:
+        place = f" ({check.evidence})" if check.evidence else ""
+        lines.append(f"* **{check.status}** `{check.id}`{place}")
+        if check.message:
+            text = (
+                check.message if len(check.message) <= MESSAGE else "…" + check.message[-MESSAGE:]
+            )
+            lines.append("\n".join(["  ```", *(f"  {row}" for row in text.splitlines()), "  ```"]))
+        if check.hint:
+            lines.append(f"  To do: {check.hint}")
+    if len(bad) > FAILURES:
+        lines.append(f"* … and {len(bad) - FAILURES} more.")
+    return "\n".join(lines)
+
+
+def _not_run(categories: Sequence[Category]) -> str:
+    rows = [
+        f"* {category.name}: {reason}" for category in categories for reason in category.reasons
+    ]
+    rows += [
+        f"* {c.name}: {c.unreached} tests were not reached." for c in categories if c.unreached
+    ]
+    return "\n".join(["## What was not run", *rows]) if rows else ""
+
+
+def _thresholds(report: Report) -> str:
+    others = [item for item in report.thresholds if not item.name.endswith(" rate")]
+    if not others:
+        return ""
+    rows = (
+        (t.name, "none" if t.value is None else f"{t.value:.2f}", f"{t.minimum:g}", _met(met=t.met))
+        for t in others
+    )
+    return "## Thresholds\n" + _table(("what", "measured", "at least", ""), rows)
+
+
+def _met(*, met: bool) -> str:
+    return "met" if met else "**missed**"
+
+
+def _coverage(report: Report) -> str:
+    coverage = report.coverage
+    if coverage is None:
+        reasons = [stage.coverage_missing for stage in report.stages if stage.coverage_missing]
+        return "\n".join(["## Coverage", *reasons]) if reasons else ""
+    kind = "statements and branches" if coverage.branches else "statements"
+    total = coverage.total
+    lowest = sorted(
+        (item for item in coverage.files if item.percent is not None and item.percent < 100),
+        key=lambda item: item.percent or 0,
+    )
+    rows = (
+        (f.name, f"{f.numerator}/{f.denominator}", f"{f.percent:.1f} %") for f in lowest[:FILES]
+    )
+    text = f"## Coverage\n{total.numerator} of {total.denominator} {kind}: "
+    text += f"{total.percent:.1f} %." if total.percent is not None else "nothing to execute."
+    return text + ("\n\n" + _table(("least covered", "executed", ""), rows) if lowest else "")
+
+
+def _benchmarks(report: Report) -> str:
+    if not report.benchmarks:
+        return ""
+    rows = (
+        (
+            item.benchmark.name,
+            f"{item.benchmark.median * 1000:.3f} ms",
+            f"{item.benchmark.iqr * 1000:.3f} ms",
+            item.benchmark.rounds,
+            f"{item.ratio:.2f}" if item.ratio else "",
+            item.change,
+        )
+        for item in report.benchmarks
+    )
+    header = ("benchmark", "median", "quartile range", "rounds", "to baseline", "")
+    return "## Benchmarks\n" + _table(header, rows)
+
+
+def _figures(report: Report) -> str:
+    if not report.figures:
+        return ""
+    rows = (
+        (f.name, f"{f.value:.4g} {f.unit}", "shown only" if f.limit is None else f"≤ {f.limit:g}",
+         f.definition)
+        for f in report.figures
+    )  # fmt: skip
+    return "## Figures\n" + _table(("figure", "measured", "limit", "what it is"), rows)
+
+
+def _slowest(report: Report) -> str:
+    if not report.slowest:
+        return ""
+    rows = ((f"`{check.id}`", f"{check.seconds:.2f}") for check in report.slowest)
+    return "## Slowest\n" + _table(("check", "seconds"), rows)
+
+
+def _warnings(warnings: Sequence[str]) -> str:
+    if not warnings:
+        return ""
+    rows = [f"* {warning.splitlines()[0][:200]}" for warning in warnings[:FILES] if warning]
+    return "\n".join([f"## Warnings ({len(warnings)}, not counted)", *rows])
