@@ -1,0 +1,122 @@
+"""When files are checked: at once after a quiet spell, else when it is quiet again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from sidecar.lsp.folder import Folder, View
+
+logger = logging.getLogger(__name__)
+
+QUIET_SECONDS = 0.05
+
+
+class Checker:
+    """Checks one folder off the loop, one run at a time, and hands out what is still true.
+
+    ``deliver`` gets each view as it comes, ``settled`` is called when a run is over.
+    """
+
+    def __init__(
+        self, folder: Folder, deliver: Callable[[View], None], settled: Callable[[Checker], None]
+    ) -> None:
+        self.folder = folder
+        self.views: dict[str, View] = {}
+        self._deliver = deliver
+        self._settled = settled
+        self._loop = asyncio.get_running_loop()
+        self._revision = 0
+        self._checked = 0
+        self._touched_at = float("-inf")
+        self._dirty: list[str] = []
+        self._running = False
+        self._closed = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def touch(self, path: str | None = None) -> None:
+        """Say that something changed; the file named is looked at first."""
+        quiet = self._loop.time() - self._touched_at >= QUIET_SECONDS
+        self._touched_at = self._loop.time()
+        self._revision += 1
+        if path is not None and path not in self._dirty:
+            self._dirty.insert(0, path)
+        self._schedule(0.0 if quiet else QUIET_SECONDS)
+
+    async def current(self) -> dict[str, View]:
+        """The views of everything that is known now, waiting for a run that covers it."""
+        while self._checked != self._revision:
+            await self.next_run()
+        return self.views
+
+    async def next_run(self) -> None:
+        """Return when the run that is going on, or the next one, is over."""
+        over: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append(over)
+        await over
+
+    def close(self) -> None:
+        """Start no further run and hand out nothing more."""
+        self._closed = True
+        if self._timer:
+            self._timer.cancel()
+        for future in self._waiting:
+            future.cancel()
+
+    def _schedule(self, delay: float) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = None if self._running else self._loop.call_later(delay, self._start)
+
+    def _start(self) -> None:
+        self._timer, self._running = None, True
+        first, self._dirty = tuple(self._dirty), []
+        work = (self._revision, first)
+        threading.Thread(target=self._work, args=work, name="lsp-check", daemon=True).start()
+
+    def _work(self, revision: int, first: tuple[str, ...]) -> None:
+        """One run, on its own thread; a failure costs this run's results, never the session."""
+        seen: set[str] = set()
+        try:
+            for view in self.folder.check(first):
+                seen.add(view.path)
+                self._post(self._arrived, view)
+        except Exception:
+            logger.exception("A check failed.")
+            seen.update(self.views)
+        self._post(self._finished, revision, seen)
+
+    def _post(self, function: Callable[..., None], *arguments: Any) -> None:
+        with suppress(RuntimeError):  # the loop is closed: the session is over
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _arrived(self, view: View) -> None:
+        """Hand a view out unless the document has moved on meanwhile."""
+        if not self._closed and self.folder.documents.get(view.path) is view.document:
+            self.views[view.path] = view
+            self._deliver(view)
+
+    def _finished(self, revision: int, seen: set[str]) -> None:
+        self._running, self._checked = False, revision
+        if self._closed:
+            return
+        for path in self.views.keys() - seen:
+            self._deliver(gone(self.views.pop(path)))
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+        self._settled(self)
+        if self._revision != revision:
+            self._schedule(max(0.0, self._touched_at + QUIET_SECONDS - self._loop.time()))
+
+
+def gone(view: View) -> View:
+    """The view of a file that is no longer there."""
+    return replace(view, document=None, items=(), result_id="")

@@ -1,0 +1,129 @@
+"""One workspace folder as the client knows it: addresses, open texts, and what is wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from os.path import realpath
+from pathlib import Path
+from urllib.parse import quote
+
+from lsprotocol import types
+from pygls.uris import to_fs_path
+
+from sidecar.domain.kind import Kind
+from sidecar.lsp.documents import Document
+from sidecar.lsp.translate import Encoding, to_diagnostic
+from sidecar.services.context import Context
+from sidecar.services.diagnosis import FileReport, diagnose, diagnose_path
+from sidecar.services.project import load_project
+from sidecar.workspace.layout import kind_of
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one file looked like when it was checked.
+
+    ``document`` is the open text that was checked, None for a file that is not open.
+    ``result_id`` is a hash of the content: a version repeats when an editor opens a file anew.
+    """
+
+    uri: str
+    report: FileReport
+    document: Document | None
+    items: tuple[types.Diagnostic, ...]
+    result_id: str
+
+    @property
+    def path(self) -> str:
+        """The file's workspace-relative path."""
+        return self.report.path
+
+    @property
+    def version(self) -> int | None:
+        """The editor's version of the text that was checked."""
+        return self.document.version if self.document else None
+
+
+@dataclass
+class Folder:
+    """A folder that the client opened, with the workspace behind it."""
+
+    uri: str
+    root: Path
+    context: Context
+    units: Encoding
+    documents: dict[str, Document] = field(default_factory=dict)
+
+    def path_of(self, uri: str) -> str | None:
+        """The workspace-relative path of an address, None for one outside of this folder."""
+        path = to_fs_path(uri)
+        if path is None:
+            return None
+        for root, there in ((self.root, path), (realpath(self.root), realpath(path))):
+            if Path(there).is_relative_to(root):
+                return Path(there).relative_to(root).as_posix()
+        return None
+
+    def uri_of(self, path: str) -> str:
+        """The address of a path: the client's own spelling where it has the file open."""
+        document = self.documents.get(path)
+        return document.uri if document else f"{self.uri.rstrip('/')}/{quote(path)}"
+
+    def take(self, path: str, document: Document) -> None:
+        """Let a text that is open in the editor speak for its file."""
+        self.documents[path] = document
+        self.context.workspace.overlays.put(path, document.source.text, document.version)
+
+    def release(self, path: str) -> None:
+        """Let the disk speak for a file again."""
+        self.documents.pop(path, None)
+        self.context.workspace.overlays.remove(path)
+
+    def adopt(self, context: Context) -> None:
+        """Take new settings and keep everything else."""
+        self.context = replace(self.context, settings=context.settings)
+
+    def check(self, first: tuple[str, ...]) -> Iterator[View]:
+        """Every file that is there or open, those named ``first`` before the others."""
+        context = self.context
+        workspace, settings = context.workspace, context.settings
+        open_now = dict(self.documents)
+        project = load_project(workspace, settings, context.clock())
+        for path, kind in self._files(first):
+            document = open_now.get(path)
+            if document is not None:
+                report = diagnose(kind, path, document.source.text, project, settings)
+            elif workspace.files.exists(path):
+                report = diagnose_path(workspace, kind, path, project, settings)
+            else:
+                continue
+            yield self._view(report, document)
+
+    def _files(self, first: tuple[str, ...]) -> list[tuple[str, Kind]]:
+        """The paths to check with their kinds: the workspace's own, and whatever is open."""
+        workspace, settings = self.context.workspace, self.context.settings
+        found = {workspace.path(kind, settings.product): kind for kind in Kind}
+        for path in list(self.documents):
+            kind = kind_of(path)
+            if kind is not None:
+                found[path] = kind
+        return sorted(found.items(), key=lambda item: item[0] not in first)
+
+    def _view(self, report: FileReport, document: Document | None) -> View:
+        items = [to_diagnostic(report.source, f, self.units) for f in report.findings]
+        if report.error:
+            items.append(unreadable(report.error))
+        content = repr((report.findings, report.error, self.units)) + report.source.text
+        digest = sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+        uri = document.uri if document else self.uri_of(report.path)
+        return View(uri, report, document, tuple(items), digest)
+
+
+def unreadable(error: str) -> types.Diagnostic:
+    """Why a file could not be checked, at its first character."""
+    start = types.Position(0, 0)
+    return types.Diagnostic(
+        types.Range(start, start), error, types.DiagnosticSeverity.Error, source="sidecar"
+    )

@@ -1,0 +1,131 @@
+"""One client's session: its folders, and which of them a document belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pygls.uris import from_fs_path, to_fs_path
+
+from sidecar.lsp.checker import Checker
+from sidecar.lsp.documents import Document
+from sidecar.lsp.folder import Folder, View
+from sidecar.lsp.publisher import Publisher
+from sidecar.lsp.translate import Encoding
+from sidecar.services.context import Context
+from sidecar.workspace.layout import find_root, kind_of
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a client said of itself when it opened folders."""
+
+    client: str
+    options: dict[str, Any]
+
+
+OpenContext = Callable[[Path, Opening], Context]
+
+
+class Session:
+    """The folders of one client and the open documents in them."""
+
+    def __init__(
+        self,
+        open_context: OpenContext,
+        opening: Opening,
+        units: Encoding,
+        publisher: Publisher,
+    ) -> None:
+        self.publisher = publisher
+        self._open_context = open_context
+        self._opening = opening
+        self._units = units
+        self._checkers: dict[str, Checker] = {}
+        self._listeners: list[Callable[[Checker], None]] = []
+        self._follow_files = False
+
+    def __iter__(self) -> Iterator[Checker]:
+        """The checkers of all folders."""
+        return iter(list(self._checkers.values()))
+
+    def follow_files(self) -> None:
+        """Take the folder of whatever file is opened, for a client that opened no folder."""
+        self._follow_files = True
+
+    def add(self, uri: str) -> Checker | None:
+        """Open a folder; None for an address that is no folder on this machine."""
+        path = to_fs_path(uri)
+        if path is None or not Path(path).is_dir():
+            return None
+        root = Path(path)
+        context = self._open_context(root, self._opening)
+        folder = Folder(uri, root, context, self._units)
+        checker = Checker(folder, self.publisher.deliver, self.publisher.settled)
+        self._checkers[uri] = checker
+        return checker
+
+    def remove(self, uri: str) -> None:
+        """Forget a folder that the client closed."""
+        checker = self._checkers.pop(uri, None)
+        if checker:
+            checker.close()
+
+    def close(self) -> None:
+        """Stop all work."""
+        for uri in list(self._checkers):
+            self.remove(uri)
+
+    def reload(self) -> None:
+        """Read all settings again and check everything under them."""
+        for checker in self:
+            folder = checker.folder
+            folder.adopt(self._open_context(folder.root, self._opening))
+            checker.touch()
+
+    def find(self, uri: str) -> tuple[Checker, str] | None:
+        """The checker and the path of a file of a known kind, None for any other file."""
+        found = [(c, path) for c in self if (path := c.folder.path_of(uri)) is not None]
+        if not found:
+            return None
+        # The innermost folder owns a file that lies in several.
+        checker, path = min(found, key=lambda each: len(each[1]))
+        return (checker, path) if kind_of(path) is not None else None
+
+    def take(self, document: Document) -> None:
+        """Let an open text speak for its file."""
+        found = self.find(document.uri) or self._follow(document.uri)
+        if found:
+            checker, path = found
+            checker.folder.take(path, document)
+            checker.touch(path)
+
+    def release(self, document: Document) -> None:
+        """Let the disk speak for a file again."""
+        if found := self.find(document.uri):
+            checker, path = found
+            checker.folder.release(path)
+            checker.touch(path)
+
+    def changed(self, uri: str) -> None:
+        """Hear that a file changed on disk."""
+        if found := self.find(uri):
+            found[0].touch(found[1])
+
+    async def view(self, uri: str) -> tuple[Checker, View] | None:
+        """What is known of a file now, None for a file that is not ours."""
+        found = self.find(uri)
+        if not found:
+            return None
+        checker, path = found
+        view = (await checker.current()).get(path)
+        return (checker, view) if view else None
+
+    def _follow(self, uri: str) -> tuple[Checker, str] | None:
+        path = to_fs_path(uri)
+        if not self._follow_files or path is None or kind_of(Path(path).name) is None:
+            return None
+        self.add(from_fs_path(str(find_root(Path(path).parent, {}))) or "")
+        return self.find(uri)
