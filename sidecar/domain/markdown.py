@@ -54,18 +54,19 @@ class LineKind(StrEnum):
     HTML = "html"
 
 
-# CommonMark 4.6: how an HTML block starts, and what ends it (None: a blank line).
-_HTML_STARTS: tuple[tuple[re.Pattern[str], re.Pattern[str] | None, LineKind], ...] = (
-    (re.compile(r"<!--"), re.compile(r"-->"), LineKind.COMMENT),
+# CommonMark 4.6: how an HTML block starts, what ends it (None: a blank line), and
+# a text that does.
+_HTML_STARTS: tuple[tuple[re.Pattern[str], re.Pattern[str] | None, str], ...] = (
+    (re.compile(r"<!--"), re.compile(r"-->"), "-->"),
     (
         re.compile(r"<(?:script|pre|style|textarea)(?:[ \t>]|\Z)", re.IGNORECASE),
         re.compile(r"</(?:script|pre|style|textarea)>", re.IGNORECASE),
-        LineKind.HTML,
+        "</pre>",
     ),
-    (re.compile(r"<\?"), re.compile(r"\?>"), LineKind.HTML),
-    (re.compile(r"<![A-Za-z]"), re.compile(r">"), LineKind.HTML),
-    (re.compile(r"<!\[CDATA\["), re.compile(r"\]\]>"), LineKind.HTML),
-    (re.compile(rf"</?(?:{_HTML_BLOCK})(?:[ \t]|/?>|\Z)", re.IGNORECASE), None, LineKind.HTML),
+    (re.compile(r"<\?"), re.compile(r"\?>"), "?>"),
+    (re.compile(r"<![A-Za-z]"), re.compile(r">"), ">"),
+    (re.compile(r"<!\[CDATA\["), re.compile(r"\]\]>"), "]]>"),
+    (re.compile(rf"</?(?:{_HTML_BLOCK})(?:[ \t]|/?>|\Z)", re.IGNORECASE), None, ""),
 )
 
 
@@ -115,6 +116,8 @@ class Markdown:
     lines: tuple[Line, ...]
     items: tuple[ListItem, ...]
     headings: tuple[Heading, ...]
+    closer: str = ""
+    """The line that would close the fence or HTML block left open at the end, if any."""
 
     @cached_property
     def sections(self) -> tuple[Heading, ...]:
@@ -183,6 +186,7 @@ class _Leaf:
     kind: LineKind
     closing: re.Pattern[str] | None = None
     line: int = 0
+    closer: str = ""
 
 
 class _Reader:
@@ -206,8 +210,10 @@ class _Reader:
             if kind is not LineKind.BLANK:
                 self.last_text = number
             self._record(cursor, kind)
+        closer = self.leaf.closer if self.leaf and not self.containers else ""
         self._close(0)
-        return Markdown(self.source, tuple(self.lines), tuple(self.items), tuple(self.headings))
+        items, headings = tuple(self.items), tuple(self.headings)
+        return Markdown(self.source, tuple(self.lines), items, headings, closer)
 
     def _record(self, cursor: _Cursor, kind: LineKind) -> None:
         inside = [c.item for c in self.containers if c.item is not None]
@@ -291,7 +297,7 @@ class _Reader:
             kind = LineKind.CODE if code and not paragraph else None
             leaf = None
             if not code:
-                kind, leaf = self._block(cursor, place, paragraph=paragraph, direct=direct)
+                kind, leaf = self._block(cursor, place, matched, paragraph=paragraph, direct=direct)
             if kind is None and paragraph:
                 return LineKind.TEXT  # also where it lazily continues an inner paragraph
             self._close(matched)
@@ -349,18 +355,18 @@ class _Reader:
         self.opened.append(index)
 
     def _block(
-        self, cursor: _Cursor, place: int, *, paragraph: bool, direct: bool
+        self, cursor: _Cursor, place: int, matched: int, *, paragraph: bool, direct: bool
     ) -> tuple[LineKind | None, _Leaf | None]:
         """The kind of the block that starts here, and what it leaves open."""
         rest = cursor.rest(place)
         if rest[0] == "#" and (heading := _HEADING.match(rest)):
             title = _HEADING_TAIL.sub("", rest[heading.end() :]).strip(" \t")
-            self._heading(len(heading[1]), title, Span(place, cursor.end))
+            self._heading(len(heading[1]), title, Span(place, cursor.end), nested=matched > 0)
             return LineKind.HEADING, None
         if rest[0] in "`~" and (fence := _FENCE.match(rest)):
             mark = fence[1] or fence[2]
             closing = re.compile(rf"{mark[0]}{{{len(mark)},}}+[ \t]*+\Z")
-            return LineKind.FENCE, _Leaf(LineKind.CODE, closing)
+            return LineKind.FENCE, _Leaf(LineKind.CODE, closing, closer=mark)
         if rest[0] == "<":
             return _html(rest, paragraph=paragraph)
         if direct and _UNDERLINE.match(rest):
@@ -372,18 +378,24 @@ class _Reader:
         """The paragraph above is a heading."""
         lines = self.lines[self.leaf.line if self.leaf else -1 :]
         title = " ".join(self.source.slice(line.content).strip(" \t") for line in lines)
-        self._heading(level, title, Span(lines[0].content.start, lines[-1].content.end))
+        self._heading(
+            level,
+            title,
+            Span(lines[0].content.start, lines[-1].content.end),
+            nested=bool(self.containers),
+        )
 
-    def _heading(self, level: int, title: str, span: Span) -> None:
+    def _heading(self, level: int, title: str, span: Span, *, nested: bool) -> None:
         line = self.source.position(span.start).line
-        self.headings.append(Heading(line, level, title, span, nested=bool(self.containers)))
+        self.headings.append(Heading(line, level, title, span, nested))
 
 
 def _html(rest: str, *, paragraph: bool) -> tuple[LineKind | None, _Leaf | None]:
-    for opening, closing, kind in _HTML_STARTS:
+    for opening, closing, closer in _HTML_STARTS:
         if opening.match(rest):
+            kind = LineKind.COMMENT if closer == "-->" else LineKind.HTML
             done = closing is not None and closing.search(rest)
-            return kind, None if done else _Leaf(kind, closing)
+            return kind, None if done else _Leaf(kind, closing, closer=closer)
     if not paragraph and _LONE_TAG.match(rest):
         return LineKind.HTML, _Leaf(LineKind.HTML)
     return None, None
