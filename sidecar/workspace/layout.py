@@ -25,27 +25,14 @@ _MODE_FILES = {
     "bob": (".bobmodes", ".bob/custom_modes.yaml"),
 }
 _MARKS = (".roo", ".roomodes", ".zoomodes", ".git")
-NAMES = tuple(_BY_NAME)
 
 
-def kind_of(path: str, *, named: bool = False) -> Kind | None:
-    """What a file is for, by its name wherever it lies; None for a stranger.
-
-    ``named`` is for a file that a person named: then ``schedules.json`` needs no ``.roo`` around
-    it, and a prefix or suffix around a known name does no harm.
-    """
+def kind_of(path: str) -> Kind | None:
+    """What a file is for, by its name wherever it lies; None for a stranger."""
     folder, _, name = path.replace("\\", "/").rpartition("/")
-    if name == "schedules.json" and (named or folder.rpartition("/")[2] in _SCHEDULE_FOLDERS):
+    if name == "schedules.json" and folder.rpartition("/")[2] in _SCHEDULE_FOLDERS:
         return Kind.SCHEDULES
-    if name in _BY_NAME:
-        return _BY_NAME[name]
-    return _resembling(name.casefold()) if named else None
-
-
-def _resembling(name: str) -> Kind | None:
-    if name.endswith(".json") and "schedules" in name:
-        return Kind.SCHEDULES
-    return next((kind for known, kind in _BY_NAME.items() if known.casefold() in name), None)
+    return _BY_NAME.get(name)
 
 
 def candidates(kind: Kind, product: str = "roo") -> tuple[str, ...]:

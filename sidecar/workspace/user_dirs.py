@@ -115,6 +115,11 @@ class UserDirs:
         temporary.replace(self.state / _REGISTRY)
 
 
+def user_config_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """The user's own settings file, which need not exist."""
+    return UserDirs.locate(environ).config / "config.toml"
+
+
 def _runtime(environ: Mapping[str, str]) -> Path:
     # platformdirs warns on stderr without XDG_RUNTIME_DIR; the fallback is ours, checked above.
     if sys.platform.startswith("linux") and not environ.get("XDG_RUNTIME_DIR"):
