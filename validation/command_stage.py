@@ -27,6 +27,7 @@ def run(run: Run, stage: Stage) -> StageResult:
         return StageResult(stage, not_run=missing or f"Python cannot be used: {python}.")
     folder = run.folder(stage)
     words = {
+        "{bin}": str(Path(python.executable).parent),
         "{python}": python.executable,
         "{artefacts}": str(folder),
         "{root}": str(run.plan.root),
@@ -48,6 +49,8 @@ def _missing(run: Run, stage: Stage, python: Interpreter | str) -> str:
         return f"The project's Python cannot be used: {python}."
     if stage.module and stage.module not in python.modules:
         return f"{stage.module} is not installed in the project's Python."
+    if stage.interpreter and stage.interpreter == ".".join(map(str, python.version[:2])):
+        return f"Python {stage.interpreter} is the one that runs the main tests."
     if stage.interpreter and interpreters.find(stage.interpreter, run.directory) is None:
         return f"No Python {stage.interpreter} that runs was found on this machine."
     return ""

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,10 +37,10 @@ class Interpreter:
         return ("-P",) if self.version >= (3, 11) else ()
 
 
-def ask(executable: str, cwd: Path) -> Interpreter | str:
+def ask(executable: str, cwd: Path, modules: Iterable[str] = MODULES) -> Interpreter | str:
     """What a Python answers, or the reason why it does not."""
     # -c puts '' on the path; a neutral folder keeps the project's files from answering.
-    command = [executable, "-c", _QUESTION, *MODULES]
+    command = [executable, "-c", _QUESTION, *modules]
     try:
         done = subprocess.run(
             command, cwd=cwd, capture_output=True, timeout=PATIENCE_SECONDS, check=False

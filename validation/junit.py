@@ -48,10 +48,11 @@ def _case(element: ET.Element) -> Check:
         if found and _WORSE.index(found) > _WORSE.index(status):
             status, message = found, _message(child)
     collected = element.get("file", "").replace("\\", "/")
+    whole = not element.get("classname")  # a module that could not be collected
     file = collected or _module_file(element, status)
     line = element.get("line") or ""
     return Check(
-        id=_identifier(element, collected) if collected or not file else file,
+        id=file if whole and file else _identifier(element, collected),
         status=status,
         message=message,
         file=file,

@@ -10,6 +10,7 @@ from validation.report import Category, Counts, Report, Verdict
 FAILURES = 30
 MESSAGE = 600
 FILES = 10
+NOTABLE_SECONDS = 0.05
 
 
 def markdown(report: Report) -> str:
@@ -183,9 +184,10 @@ def _figures(report: Report) -> str:
 
 
 def _slowest(report: Report) -> str:
-    if not report.slowest:
+    slow = [check for check in report.slowest if check.seconds >= NOTABLE_SECONDS]
+    if not slow:
         return ""
-    rows = ((f"`{check.id}`", f"{check.seconds:.2f}") for check in report.slowest)
+    rows = ((f"`{check.id}`", f"{check.seconds:.2f}") for check in slow)
     return "## Slowest\n" + _table(("check", "seconds"), rows)
 
 

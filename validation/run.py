@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from validation import process
-from validation.interpreters import Interpreter, ask
+from validation.interpreters import MODULES, Interpreter, ask
 from validation.plan import Plan, Stage
 from validation.progress import Progress
 
@@ -32,7 +32,11 @@ class Run:
     def python(self) -> Interpreter | str:
         """The Python of the project, or why there is none; asked once."""
         if self.plan.python not in self._interpreters:
-            self._interpreters[self.plan.python] = ask(self.plan.python, self.directory)
+            self._interpreters[self.plan.python] = ask(
+                self.plan.python,
+                self.directory,
+                {*MODULES, *(s.module for s in self.plan.stages if s.module)},
+            )
         return self._interpreters[self.plan.python]
 
     def folder(self, stage: Stage) -> Path:

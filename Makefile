@@ -1,0 +1,103 @@
+# `make run` and `make validate` are the two commands of the README; each sets up what it needs.
+.DEFAULT_GOAL := help
+.PHONY: help setup run validate validate-full test lint types contracts format bench baseline \
+	pythons vsix vscode neovim docs changelog clean distclean
+
+WORKSPACE ?= examples/workspace
+ARGS ?=
+REPORTS := state/reports
+# The first of these that runs and is new enough; a name may be a shim that only complains.
+NAMES := python3 python3.13 python3.12 python3.11 python
+ENOUGH := import sys, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for name in $(NAMES); do $$name -c '$(ENOUGH)' >/dev/null 2>&1 && echo $$name && break; done)
+
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+PY := $(BIN)/python
+VALIDATE := $(PY) -P -m validation . --allow-code --python $(PY) --artefacts $(REPORTS)/artefacts \
+	--json $(REPORTS)/report.json --markdown $(REPORTS)/report.md --baseline state/benchmarks/baseline.json
+
+help: ## show the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|' 2>/dev/null \
+		|| sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1: \2/p' $(firstword $(MAKEFILE_LIST))
+
+setup: .venv/dev.stamp ## make .venv with everything that development needs
+
+.venv/pyvenv.cfg:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer was found; name one: make PYTHON=/path/to/python"; exit 1; }
+	@echo "Setting up .venv with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv .venv >/dev/null 2>&1 || $(PYTHON) -m venv --clear --without-pip .venv
+
+# Some systems ship Python without ensurepip; their own pip can install into another Python.
+define install
+	@if $(PY) -m pip --version >/dev/null 2>&1; then set -- $(PY) -m pip; else set -- $(PYTHON) -m pip --python $(PY); fi; \
+		echo "Installing $(1) (a minute or two the first time)"; \
+		"$$@" install --quiet --disable-pip-version-check --editable '$(1)'
+	@touch $@
+endef
+
+.venv/run.stamp: pyproject.toml .venv/pyvenv.cfg
+	$(call install,.[search])
+
+.venv/dev.stamp: pyproject.toml .venv/pyvenv.cfg
+	$(call install,.[dev])
+	@touch .venv/run.stamp
+
+run: .venv/run.stamp ## start the sidecar on WORKSPACE; ARGS=--once shows what it finds and ends
+	@$(PY) -P -m sidecar serve --workspace "$(WORKSPACE)" $(ARGS)
+
+validate: .venv/dev.stamp ## prove the project: lint, types, contracts, tests, coverage, suites, report
+	@$(VALIDATE)
+
+validate-full: .venv/dev.stamp ## the same with what needs Node, Chromium or an editor
+	@$(VALIDATE) --full
+
+test: .venv/dev.stamp ## run the tests; ARGS="tests/domain -k yaml" chooses
+	@$(PY) -P -m pytest $(ARGS)
+
+lint: .venv/dev.stamp ## ruff
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+format: .venv/dev.stamp ## let ruff correct what it can
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+types: .venv/dev.stamp ## mypy, strict
+	@$(PY) -m mypy
+
+contracts: .venv/dev.stamp ## import-linter: who may import whom
+	@$(BIN)/lint-imports
+
+pythons: .venv/dev.stamp ## run the tests on each of Python 3.11, 3.12 and 3.13 that is here
+	@$(PY) -m nox
+
+bench: .venv/dev.stamp ## measure, beside peers where they are installed; nothing passes or fails
+	@$(PY) -P -m pytest benchmarks --benchmark-only $(ARGS)
+	@$(PY) -P benchmarks/figures.py
+
+docs: .venv/dev.stamp ## write the generated reference pages anew
+	@$(PY) -P -m sidecar rules --reference > sidecar/rules/REFERENCE.md
+	@$(PY) -P -m sidecar tools --reference > sidecar/services/REFERENCE.md
+
+changelog: .venv/dev.stamp ## gather changelog.d into CHANGELOG.md; VERSION=x.y.z
+	@$(BIN)/towncrier build --yes --version "$(VERSION)"
+
+vsix: .venv/dev.stamp ## package the VS Code extension
+	@$(PY) editor-config/vscode/vsix.py
+
+vscode: vsix ## drive the extension in a real VS Code, with screenshots
+	@$(PY) editor-config/vscode/e2e/run.py
+
+neovim: .venv/dev.stamp ## drive a headless Neovim
+	@$(PY) -P -m pytest -m editor $(ARGS)
+
+clean: ## remove caches and reports, keep .venv and backups
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks .nox \
+		.coverage .coverage.* build dist $(REPORTS) state/logs
+
+distclean: clean ## also remove .venv
+	@rm -rf .venv
