@@ -7,11 +7,10 @@ import json
 import sys
 from typing import Any
 
-from pydantic import ValidationError
-
 from sidecar.cli.workspace import add_workspace_argument, open_workspace, root_of
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.services import refusal
+from sidecar.services.calling import called
 from sidecar.services.registry import resolve
 
 NAME = "call"
@@ -33,10 +32,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         tool = resolve(options.tool)
         arguments = _arguments(options.arguments)
-        try:
-            result = tool.call(open_workspace(root_of(options)), arguments)
-        except ValidationError as error:
-            raise refusal.invalid(tool, error) from None
+        result = called(tool, open_workspace(root_of(options)), arguments)
     except SidecarError as error:
         _print(refusal.structured(error))
         return TOOL_ERROR

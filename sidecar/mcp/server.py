@@ -26,11 +26,11 @@ from mcp_types import (
     ToolAnnotations,
 )
 from mcp_types import Tool as ToolListing
-from pydantic import ValidationError
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.mcp import calls, schema
-from sidecar.services import refusal, registry
+from sidecar.services import registry
+from sidecar.services.calling import called
 from sidecar.services.context import Client, Context, Progress
 from sidecar.services.tool import Tool
 
@@ -129,11 +129,9 @@ async def _called(
 def _outcome(tool: Tool[Any, Any], context: Context, arguments: dict[str, Any]) -> CallToolResult:
     """Run a tool; whatever happens becomes a result."""
     try:
-        return calls.answered(tool.call(context, arguments))
+        return calls.answered(called(tool, context, arguments))
     except SidecarError as error:
         return calls.refused(error)
-    except ValidationError as error:
-        return calls.refused(refusal.invalid(tool, error))
     except Exception as error:  # noqa: BLE001 - the edge: one call's failure ends that call alone
         return calls.failed(tool.name, error)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from sidecar.services.meter import Meter
 from sidecar.settings import Settings
 from sidecar.workspace.workspace import Workspace
 
@@ -44,3 +45,4 @@ class Context:
     client: Client = field(default_factory=Client)
     progress: Progress = _no_progress
     code_allowed: bool = False
+    meter: Meter = field(default_factory=Meter)
