@@ -15,6 +15,7 @@ from sidecar.domain.source import Source, Span
 
 # Deeper nesting is read as text, so that a hostile line cannot cost more than its length.
 MAX_DEPTH = 64
+BYTE_ORDER_MARK = "\ufeff"
 TAB = 4
 CODE_INDENT = 4
 MAX_MARKER_GAP = 4
@@ -206,6 +207,8 @@ class _Reader:
             self.number = number
             self.opened = []
             cursor = _Cursor(self.source.text, self.source.line_span(number))
+            if number == 0 and self.source.text.startswith(BYTE_ORDER_MARK):
+                cursor.place += 1
             kind = self._line(cursor)
             if kind is not LineKind.BLANK:
                 self.last_text = number

@@ -1,0 +1,119 @@
+r"""Tab-separated records, line by line, with exact spans.
+
+Inside a field TAB, CR, LF and backslash are written ``\t \r \n \\``, so no text can forge a field
+or a record. A pair of a backslash and anything else stands for itself, as in foreign rows.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sidecar.domain.source import Source, Span
+
+_ESCAPES = {"\t": r"\t", "\r": r"\r", "\n": r"\n", "\\": r"\\"}
+_UNESCAPES = {escaped: plain for plain, escaped in _ESCAPES.items()}
+_ESCAPED = re.compile(r"\\[trn\\]")
+# Other characters that some readers take for a line's or a text's end.
+_LINE_ENDS = re.compile("[\x00\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+# UTF-16LE decoded as UTF-8: each character is followed by NUL; a byte order mark became U+FFFD.
+_UTF16 = re.compile(r"(?:\ufffd\ufffd)?(?:[^\x00]\x00){2,}|(?:\x00[^\x00]){2,}|\x00+")
+
+
+class RecordKind(StrEnum):
+    """What a line is."""
+
+    BLANK = "blank"
+    COMMENT = "comment"
+    RECORD = "record"
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: the text as it stands, and where."""
+
+    raw: str
+    span: Span
+
+    @property
+    def value(self) -> str:
+        """The text that the field means."""
+        return unescape(self.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line; a foreign one holds NUL and is not divided."""
+
+    line: int
+    span: Span
+    kind: RecordKind
+    fields: tuple[Field, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A run of text in another encoding; ``text`` is its meaning, None where that is lost."""
+
+    span: Span
+    text: str | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """The lines of a text and the segments of it that are not UTF-8."""
+
+    source: Source
+    records: tuple[Record, ...]
+    segments: tuple[Segment, ...]
+
+
+def escape(value: str) -> str:
+    """The text as one field of one record."""
+    value = _LINE_ENDS.sub(" ", value)
+    return "".join(_ESCAPES.get(character, character) for character in value)
+
+
+def unescape(raw: str) -> str:
+    """What a field means."""
+    return _ESCAPED.sub(lambda match: _UNESCAPES[match[0]], raw) if "\\" in raw else raw
+
+
+def parse(text: str) -> Table:
+    """The records of a text; never raises."""
+    source = Source(text)
+    records = tuple(_record(source, number) for number in range(len(source.line_starts)))
+    return Table(source, records, _segments(text))
+
+
+def _record(source: Source, number: int) -> Record:
+    span = source.line_span(number)
+    text = source.slice(span)
+    if "\x00" in text:
+        return Record(number, span, RecordKind.FOREIGN)
+    if not text.strip():
+        return Record(number, span, RecordKind.BLANK)
+    if text.lstrip().startswith("#"):
+        return Record(number, span, RecordKind.COMMENT)
+    return Record(number, span, RecordKind.RECORD, _fields(text, span.start))
+
+
+def _fields(text: str, start: int) -> tuple[Field, ...]:
+    fields = []
+    for raw in text.split("\t"):
+        fields.append(Field(raw, Span(start, start + len(raw))))
+        start += len(raw) + 1
+    return tuple(fields)
+
+
+def _segments(text: str) -> tuple[Segment, ...]:
+    if "\x00" not in text:
+        return ()
+    return tuple(Segment(Span(*m.span()), _decoded(m[0])) for m in _UTF16.finditer(text))
+
+
+def _decoded(segment: str) -> str | None:
+    plain = segment.removeprefix("\ufffd\ufffd").replace("\x00", "")
+    return plain if plain.isascii() else None
