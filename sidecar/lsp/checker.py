@@ -8,13 +8,15 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from sidecar.lsp.folder import Folder, View
 
 logger = logging.getLogger(__name__)
 
 QUIET_SECONDS = 0.05
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Checker:
@@ -62,8 +64,10 @@ class Checker:
         await over
 
     def close(self) -> None:
-        """Start no further run and hand out nothing more."""
+        """Take back what was handed out, and hand out nothing more."""
         self._closed = True
+        for view in self.views.values():
+            self._deliver(gone(view))
         if self._timer:
             self._timer.cancel()
         for future in self._waiting:
@@ -81,15 +85,15 @@ class Checker:
         threading.Thread(target=self._work, args=work, name="lsp-check", daemon=True).start()
 
     def _work(self, revision: int, first: tuple[str, ...]) -> None:
-        """One run, on its own thread; a failure costs this run's results, never the session."""
-        seen: set[str] = set()
-        try:
-            for view in self.folder.check(first):
-                seen.add(view.path)
-                self._post(self._arrived, view)
-        except Exception:
-            logger.exception("A check failed.")
-            seen.update(self.views)
+        """One run, on its own thread; what fails costs its own result, never the session."""
+        folder, seen = self.folder, set[str]()
+        moment = _attempt(folder.moment)
+        if moment is not None:
+            for path, kind in folder.files(first):
+                view = _attempt(folder.view, moment, kind, path)
+                if view is not None:
+                    seen.add(path)
+                    self._post(self._arrived, view)
         self._post(self._finished, revision, seen)
 
     def _post(self, function: Callable[..., None], *arguments: Any) -> None:
@@ -115,6 +119,15 @@ class Checker:
         self._settled(self)
         if self._revision != revision:
             self._schedule(max(0.0, self._touched_at + QUIET_SECONDS - self._loop.time()))
+
+
+def _attempt(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | None:
+    """The function's result; None where it failed, which the log tells."""
+    try:
+        return function(*arguments, **named)
+    except Exception:
+        logger.exception("A check failed.")
+        return None
 
 
 def gone(view: View) -> View:

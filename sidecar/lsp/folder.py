@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from os.path import realpath
@@ -13,11 +13,13 @@ from lsprotocol import types
 from pygls.uris import to_fs_path
 
 from sidecar.domain.kind import Kind
+from sidecar.domain.project import Project
 from sidecar.lsp.documents import Document
 from sidecar.lsp.translate import Encoding, to_diagnostic
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import FileReport, diagnose, diagnose_path
 from sidecar.services.project import load_project
+from sidecar.settings import Settings
 from sidecar.workspace.layout import kind_of
 
 
@@ -44,6 +46,15 @@ class View:
     def version(self) -> int | None:
         """The editor's version of the text that was checked."""
         return self.document.version if self.document else None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A folder at one instant: all its models, the settings in force, the open documents."""
+
+    project: Project
+    settings: Settings
+    documents: dict[str, Document]
 
 
 @dataclass
@@ -85,24 +96,30 @@ class Folder:
         """Take new settings and keep everything else."""
         self.context = replace(self.context, settings=context.settings)
 
-    def check(self, first: tuple[str, ...]) -> Iterator[View]:
-        """Every file that is there or open, those named ``first`` before the others."""
+    def moment(self) -> Moment:
+        """Everything as it is now; what is checked against it fits together."""
         context = self.context
-        workspace, settings = context.workspace, context.settings
-        open_now = dict(self.documents)
-        project = load_project(workspace, settings, context.clock())
-        for path, kind in self._files(first):
-            document = open_now.get(path)
-            if document is not None:
-                report = diagnose(kind, path, document.source.text, project, settings)
-            elif workspace.files.exists(path):
-                report = diagnose_path(workspace, kind, path, project, settings)
-            else:
-                continue
-            yield self._view(report, document)
+        project = load_project(context.workspace, context.settings, context.clock())
+        return Moment(project, context.settings, dict(self.documents))
 
-    def _files(self, first: tuple[str, ...]) -> list[tuple[str, Kind]]:
-        """The paths to check with their kinds: the workspace's own, and whatever is open."""
+    def view(self, moment: Moment, kind: Kind, path: str) -> View | None:
+        """What is wrong in one file, None where it is neither open nor there."""
+        workspace = self.context.workspace
+        document = moment.documents.get(path)
+        project, settings = moment.project, moment.settings
+        if document is not None:
+            report = diagnose(kind, path, document.source.text, project, settings)
+        elif workspace.files.exists(path):
+            report = diagnose_path(workspace, kind, path, project, settings)
+        else:
+            return None
+        return self._view(report, document)
+
+    def files(self, first: Collection[str] = ()) -> list[tuple[str, Kind]]:
+        """The paths to check with their kinds: the workspace's own, and whatever is open.
+
+        Those named ``first`` come before the others.
+        """
         workspace, settings = self.context.workspace, self.context.settings
         found = {workspace.path(kind, settings.product): kind for kind in Kind}
         for path in list(self.documents):

@@ -30,7 +30,6 @@ class Server(LanguageServer):
         super().__init__(NAME, __version__, protocol_cls=Protocol)
         self.open_context = open_context
         self.opened: Session | None = None
-        self.watcher = watching.Watcher()
         self._lifeline: asyncio.Task[None] | None = None
 
     @property
@@ -51,7 +50,6 @@ class Server(LanguageServer):
 
     def close(self) -> None:
         """Stop everything that works for the session; harmless when done already."""
-        self.watcher.stop()
         if self.opened:
             self.opened.close()
         if self._lifeline:
@@ -93,10 +91,8 @@ def _handle_life(server: Server) -> None:
 
     @server.feature(types.INITIALIZED)
     async def initialized(_: types.InitializedParams) -> None:
-        for checker in server.session:
-            checker.touch()
-            server.watcher.watch(checker)
-        await watching.register(server)
+        server.session.start()
+        await watching.register(server, [checker.folder for checker in server.session])
 
     @server.feature(types.SHUTDOWN)
     def shutdown(_: Any) -> None:
@@ -144,7 +140,7 @@ def _handle_documents(server: Server) -> None:
 def _handle_workspace(server: Server) -> None:
     @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
     def files_changed(params: types.DidChangeWatchedFilesParams) -> None:
-        watching.changed(server.session, [change.uri for change in params.changes])
+        server.session.changed([change.uri for change in params.changes])
 
     @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
     def settings_changed(_: types.DidChangeConfigurationParams) -> None:
@@ -155,9 +151,7 @@ def _handle_workspace(server: Server) -> None:
         for folder in params.event.removed:
             server.session.remove(folder.uri)
         for folder in params.event.added:
-            if checker := server.session.add(folder.uri):
-                checker.touch()
-                server.watcher.watch(checker)
+            server.session.add(folder.uri)
 
 
 def _handle_features(server: Server) -> None:

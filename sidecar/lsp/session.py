@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pygls.uris import from_fs_path, to_fs_path
 
+from sidecar.lsp import watching
 from sidecar.lsp.checker import Checker
 from sidecar.lsp.documents import Document
 from sidecar.lsp.folder import Folder, View
@@ -16,6 +18,7 @@ from sidecar.lsp.publisher import Publisher
 from sidecar.lsp.translate import Encoding
 from sidecar.services.context import Context
 from sidecar.workspace.layout import find_root, kind_of
+from sidecar.workspace.watcher import Watcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,8 @@ class Session:
         self._opening = opening
         self._units = units
         self._checkers: dict[str, Checker] = {}
-        self._listeners: list[Callable[[Checker], None]] = []
+        self._watchers: dict[str, Watcher] = {}
+        self._started = False
         self._follow_files = False
 
     def __iter__(self) -> Iterator[Checker]:
@@ -55,23 +59,44 @@ class Session:
         """Take the folder of whatever file is opened, for a client that opened no folder."""
         self._follow_files = True
 
-    def add(self, uri: str) -> Checker | None:
-        """Open a folder; None for an address that is no folder on this machine."""
+    def add(self, uri: str) -> None:
+        """Open a folder; an address that is no folder on this machine is passed over."""
         path = to_fs_path(uri)
         if path is None or not Path(path).is_dir():
-            return None
+            return
         root = Path(path)
         context = self._open_context(root, self._opening)
         folder = Folder(uri, root, context, self._units)
-        checker = Checker(folder, self.publisher.deliver, self.publisher.settled)
-        self._checkers[uri] = checker
-        return checker
+        self._checkers[uri] = Checker(folder, self.publisher.deliver, self.publisher.settled)
+        if self._started:
+            self._begin(uri)
+
+    def start(self) -> None:
+        """Check and watch every folder from now on."""
+        self._started = True
+        for uri in self._checkers:
+            self._begin(uri)
+
+    def _begin(self, uri: str) -> None:
+        checker = self._checkers[uri]
+        self._watchers[uri] = watching.watch(checker.folder, partial(self._on_disk, checker))
+        checker.touch()
+
+    def _on_disk(self, checker: Checker, paths: frozenset[str]) -> None:
+        """Hear from a folder's watcher which of its files changed."""
+        if not paths.isdisjoint(watching.SETTINGS_FILES):
+            self._reload(checker)
+        for path in paths:
+            checker.touch(path)
 
     def remove(self, uri: str) -> None:
-        """Forget a folder that the client closed."""
+        """Forget a folder that the client closed, and what was found in it."""
         checker = self._checkers.pop(uri, None)
         if checker:
             checker.close()
+        watcher = self._watchers.pop(uri, None)
+        if watcher:
+            watcher.stop()
 
     def close(self) -> None:
         """Stop all work."""
@@ -81,9 +106,12 @@ class Session:
     def reload(self) -> None:
         """Read all settings again and check everything under them."""
         for checker in self:
-            folder = checker.folder
-            folder.adopt(self._open_context(folder.root, self._opening))
-            checker.touch()
+            self._reload(checker)
+
+    def _reload(self, checker: Checker) -> None:
+        folder = checker.folder
+        folder.adopt(self._open_context(folder.root, self._opening))
+        checker.touch()
 
     def find(self, uri: str) -> tuple[Checker, str] | None:
         """The checker and the path of a file of a known kind, None for any other file."""
@@ -109,10 +137,13 @@ class Session:
             checker.folder.release(path)
             checker.touch(path)
 
-    def changed(self, uri: str) -> None:
-        """Hear that a file changed on disk."""
-        if found := self.find(uri):
-            found[0].touch(found[1])
+    def changed(self, uris: Iterable[str]) -> None:
+        """Hear from the client which files changed on disk."""
+        for uri in uris:
+            for checker in self:
+                path = checker.folder.path_of(uri)
+                if path in watching.SETTINGS_FILES or (path and kind_of(path)):
+                    self._on_disk(checker, frozenset({path}))
 
     async def view(self, uri: str) -> tuple[Checker, View] | None:
         """What is known of a file now, None for a file that is not ours."""

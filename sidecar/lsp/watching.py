@@ -1,48 +1,49 @@
-"""Changes on disk: from the client where it offers to tell, and always from our own watcher."""
+"""Changes on disk: from our own watcher always, from the client too where it offers to tell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
-from urllib.parse import unquote
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from lsprotocol import types
+from pygls.lsp.server import LanguageServer
 
-from sidecar.lsp.checker import Checker
-from sidecar.lsp.session import Session
-
-if TYPE_CHECKING:
-    from sidecar.lsp.server import Server
+from sidecar.domain.kind import Kind
+from sidecar.lsp.folder import Folder
+from sidecar.workspace.layout import candidates
+from sidecar.workspace.watcher import Watcher
 
 SETTINGS_FILES = ("pyproject.toml", "sidecar.toml")
 
 
-class Watcher:
-    """One watch for each folder."""
-
-    def watch(self, checker: Checker) -> None:
-        """Tell a checker what changes on disk."""
-
-    def stop(self) -> None:
-        """End every watch."""
+def watched(folder: Folder) -> list[str]:
+    """The paths whose change on disk matters to a folder's findings."""
+    product = folder.context.settings.product
+    return [*(path for kind in Kind for path in candidates(kind, product)), *SETTINGS_FILES]
 
 
-def changed(session: Session, uris: Iterable[str]) -> None:
-    """Hear from the client which files changed on disk."""
-    for uri in uris:
-        if unquote(uri).rpartition("/")[2] in SETTINGS_FILES:
-            session.reload()
-        else:
-            session.changed(uri)
+def watch(folder: Folder, changed: Callable[[frozenset[str]], None]) -> Watcher:
+    """Tell on the running loop which of a folder's files changed on disk."""
+    loop = asyncio.get_running_loop()
+
+    def tell(news: frozenset[str]) -> None:
+        with suppress(RuntimeError):  # the loop is closed: the session is over
+            loop.call_soon_threadsafe(changed, news)
+
+    watcher = Watcher(folder.context.workspace.root, watched(folder), tell)
+    watcher.start()
+    return watcher
 
 
-async def register(server: Server) -> None:
+async def register(server: LanguageServer, folders: Iterable[Folder]) -> None:
     """Ask a client that can to tell of changes on disk."""
-    workspace = server.client_capabilities.workspace
-    support = workspace.did_change_watched_files if workspace else None
+    client = server.client_capabilities
+    support = client.workspace.did_change_watched_files if client.workspace else None
     if not (support and support.dynamic_registration):
         return
-    watchers = [types.FileSystemWatcher(f"**/{name}") for name in SETTINGS_FILES]
+    paths = {path for folder in folders for path in watched(folder)}
+    watchers = [types.FileSystemWatcher(f"**/{path}") for path in sorted(paths)]
     options = types.DidChangeWatchedFilesRegistrationOptions(watchers)
     registration = types.Registration("files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)
     await server.client_register_capability_async(types.RegistrationParams([registration]))
