@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
 def serve_stdio(context: Context) -> int:
     """Serve one client on stdin and stdout."""
     _log_to_stderr()
-    return _left(stdio.serve(app.mcp_server(context)))
+    return leave(stdio.serve(app.mcp_server(context)))
 
 
 def serve_http(context: Context, options: argparse.Namespace) -> int:
@@ -52,7 +52,7 @@ def serve_http(context: Context, options: argparse.Namespace) -> int:
     _log_to_stderr()
     listener, rules, told = listening(context, options)
     print(f"MCP on {told}", file=sys.stderr)
-    return _left(http.serve(app.mcp_server(context), listener, rules))
+    return leave(http.serve(app.mcp_server(context), listener, rules))
 
 
 def listening(
@@ -79,7 +79,7 @@ def _log_to_stderr() -> None:
     )
 
 
-def _left(code: int) -> int:
+def leave(code: int) -> int:
     """End at once where a tool still runs: its thread cannot be stopped, its writes are atomic."""
     others = (each for each in threading.enumerate() if each is not threading.current_thread())
     if any(not each.daemon for each in others):

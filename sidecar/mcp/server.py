@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import anyio
@@ -52,32 +52,51 @@ INSTRUCTIONS = (
 )
 
 
-def build(make_context: MakeContext, *, version: str) -> McpServer:
+def build(
+    make_context: MakeContext, *, version: str, tools: Mapping[str, Tool[Any, Any]] = registry.TOOLS
+) -> McpServer:
     """A server whose every call asks ``make_context`` for what the tool may use."""
-    limiter = anyio.CapacityLimiter(CONCURRENT_CALLS)
-    unnamed_session = secrets.token_hex(4)
-
-    async def call_tool(request: Request, params: CallToolRequestParams) -> CallToolResult:
-        client = _client(request, unnamed_session)
-        context = make_context(client, _progress(request))
-        return await _called(context, limiter, params)
-
+    face = _Face(make_context, tools)
     server: McpServer = Server(
         "loop-orchestrator",
         title="loop-orchestrator sidecar",
         version=version,
         instructions=INSTRUCTIONS,
-        on_list_tools=_list_tools,
-        on_call_tool=call_tool,
+        on_list_tools=face.list_tools,
+        on_call_tool=face.call_tool,
     )
     server.middleware = [_accept_arguments_as_text]
     return server
 
 
-@cache
-def listing() -> tuple[ToolListing, ...]:
-    """What ``tools/list`` answers, in the contract's order."""
-    return tuple(_listed(tool) for tool in registry.TOOLS.values())
+class _Face:
+    """The handlers of one server."""
+
+    def __init__(self, make_context: MakeContext, tools: Mapping[str, Tool[Any, Any]]) -> None:
+        self._make_context = make_context
+        self._tools = tools
+        self._listing = [_listed(tool) for tool in tools.values()]
+        self._limiter = anyio.CapacityLimiter(CONCURRENT_CALLS)
+        # One process on stdio is one session; HTTP names its own.
+        self._session = secrets.token_hex(4)
+
+    async def list_tools(self, _: Request, __: PaginatedRequestParams | None) -> ListToolsResult:
+        """All tools, in the contract's order."""
+        return ListToolsResult(tools=self._listing)
+
+    async def call_tool(self, request: Request, params: CallToolRequestParams) -> CallToolResult:
+        """Run a tool beside the event loop, until its deadline."""
+        try:
+            tool = registry.resolve(params.name, self._tools)
+        except SidecarError as error:
+            return calls.refused(error)
+        context = self._make_context(_client(request, self._session), _progress(request))
+        work = partial(_outcome, tool, context, params.arguments or {})
+        with anyio.move_on_after(DEADLINE_SECONDS):
+            return await anyio.to_thread.run_sync(
+                work, abandon_on_cancel=True, limiter=self._limiter
+            )
+        return calls.refused(_too_late(tool))
 
 
 def _listed(tool: Tool[Any, Any]) -> ToolListing:
@@ -96,10 +115,6 @@ def _listed(tool: Tool[Any, Any]) -> ToolListing:
     )
 
 
-async def _list_tools(request: Request, params: PaginatedRequestParams | None) -> ListToolsResult:  # noqa: ARG001
-    return ListToolsResult(tools=list(listing()))
-
-
 async def _accept_arguments_as_text(ctx: Request, call_next: CallNext) -> HandlerResult:
     """Some models send the arguments as JSON text; take it as what it means."""
     if ctx.method != "tools/call" or not isinstance(ctx.params, Mapping):
@@ -111,19 +126,6 @@ async def _accept_arguments_as_text(ctx: Request, call_next: CallNext) -> Handle
     if not isinstance(arguments, dict | None):
         raise MCPError(INVALID_PARAMS, "`arguments` must be an object.")
     return await call_next(replace(ctx, params={**ctx.params, "arguments": arguments}))
-
-
-async def _called(
-    context: Context, limiter: anyio.CapacityLimiter, params: CallToolRequestParams
-) -> CallToolResult:
-    try:
-        tool = registry.resolve(params.name)
-    except SidecarError as error:
-        return calls.refused(error)
-    work = partial(_outcome, tool, context, params.arguments or {})
-    with anyio.move_on_after(DEADLINE_SECONDS):
-        return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
-    return calls.refused(_too_late(tool))
 
 
 def _outcome(tool: Tool[Any, Any], context: Context, arguments: dict[str, Any]) -> CallToolResult:
@@ -149,7 +151,7 @@ def _too_late(tool: Tool[Any, Any]) -> SidecarError:
 
 
 def _client(request: Request, unnamed_session: str) -> Client:
-    """Who asks: the name it gave, and its session; one process on stdio is one session."""
+    """Who asks: the name it gave, and its session."""
     params = request.session.client_params
     name = params.client_info.name if params is not None else "unknown"
     headers = getattr(request.request, "headers", {})

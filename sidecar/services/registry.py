@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.services.backups import backup_file, restore_file
+from sidecar.services.files import read_project_file, write_project_file
 from sidecar.services.nearest import did_you_mean
+from sidecar.services.search import list_project_structure, search_in_files
 from sidecar.services.tool import Tool
 
-_IN_ORDER: tuple[Tool[Any, Any], ...] = ()
+_IN_ORDER: tuple[Tool[Any, Any], ...] = (
+    read_project_file,
+    write_project_file,
+    list_project_structure,
+    search_in_files,
+    backup_file,
+    restore_file,
+)
 
 TOOLS: dict[str, Tool[Any, Any]] = {each.name: each for each in _IN_ORDER}
 
@@ -16,13 +27,13 @@ TOOLS: dict[str, Tool[Any, Any]] = {each.name: each for each in _IN_ORDER}
 _ALIAS_SUFFIX = "_tool"
 
 
-def resolve(name: str) -> Tool[Any, Any]:
+def resolve(name: str, tools: Mapping[str, Tool[Any, Any]] = TOOLS) -> Tool[Any, Any]:
     """The tool of that name, with or without ``_tool``; raises SidecarError E_NOT_FOUND."""
-    found = TOOLS.get(name) or TOOLS.get(name.removesuffix(_ALIAS_SUFFIX))
+    found = tools.get(name) or tools.get(name.removesuffix(_ALIAS_SUFFIX))
     if found is None:
         raise SidecarError(
             ErrorCode.NOT_FOUND,
             f"There is no tool `{name}`.",
-            hint=did_you_mean(name, TOOLS) or f"The tools are: {', '.join(TOOLS)}.",
+            hint=did_you_mean(name, tools) or f"The tools are: {', '.join(tools)}.",
         )
     return found
