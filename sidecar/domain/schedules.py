@@ -115,7 +115,8 @@ class Schedule:
         return Span(self.span.start, self.span.start + 1)
 
 
-class EntryProblem(NamedTuple):
+@dataclass(frozen=True)
+class EntryProblem:
     """An entry that is no schedule at all."""
 
     index: int
