@@ -33,6 +33,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--full", action="store_true", help="also what needs Node or an editor")
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first failure")
     parser.add_argument("--python", default="", help="the Python that runs the project's tests")
+    parser.add_argument(
+        "--pytest", action="append", default=[], metavar="ARG", help="an argument for pytest"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--markdown", type=Path, metavar="FILE")
     parser.add_argument("--artefacts", type=Path, metavar="DIR", help="keep logs and raw reports")
@@ -53,9 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{options.path} is not a folder.", file=sys.stderr)
         return BAD_PLAN
     try:
-        chosen = plan.load(root, options.python or discovery.interpreter(root))
+        python = options.python or discovery.interpreter(root)
+        chosen = plan.load(root, python, tuple(options.pytest))
     except plan.PlanError as error:
         print(error, file=sys.stderr)
+        if options.json:
+            _replace(options.json, json.dumps({"schema": 1, "problem": str(error)}))
         return BAD_PLAN
     if options.list:
         return _show(chosen)

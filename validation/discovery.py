@@ -50,6 +50,12 @@ def tool_table(root: Path, name: str) -> Any:
     return tools.get(name) if isinstance(tools, dict) else None
 
 
+def has_agent_files(root: Path) -> bool:
+    """Whether agents work here by the files that the sidecar looks after."""
+    names = (".roomodes", ".zoomodes", ".roo", "TODO.md", "task_timing.tsv", "persistent-memory.md")
+    return any((root / name).exists() for name in names)
+
+
 def has_ruff(root: Path) -> bool:
     """Whether ruff is configured."""
     named = any((root / name).is_file() for name in ("ruff.toml", ".ruff.toml"))

@@ -86,10 +86,12 @@ _KEYS = {
 _CATEGORY_KEYS = {"name": str, "paths": list, "markers": list}
 
 
-def load(root: Path, python: str = "") -> Plan:
-    """The plan of a folder; raises PlanError."""
+def load(root: Path, python: str = "", pytest: tuple[str, ...] = ()) -> Plan:
+    """The plan of a folder; ``pytest`` replaces the plan's arguments for it; raises PlanError."""
     table = _table(root)
     _check_keys(table, _KEYS, "[tool.sidecar.validation]")
+    if pytest:
+        table["tests"] = list(pytest)
     thresholds = dict(table.get("thresholds", {}))
     coverage_threshold = thresholds.pop("coverage", None)
     for name, value in {**thresholds, "coverage": coverage_threshold or 0}.items():
@@ -177,10 +179,15 @@ def _stage(entry: Any) -> Stage:
 
 def _found(root: Path, table: dict[str, Any]) -> list[Stage]:
     limit = float(table.get("limit", 600))
-    stages = [
-        Stage("syntax", "syntax", "syntax", executes=False),
-        Stage("sidecar check", "config", "check", executes=False, optional=True),
-    ]
+    stages = [Stage("syntax", "syntax", "syntax", executes=False)]
+    if discovery.has_agent_files(root):
+        stages += [
+            Stage("sidecar check", "config", "check", executes=False, optional=True),
+            Stage("tools", "tools", "tools", limit=120, executes=False, optional=True),
+            Stage(
+                "transports", "transports", "transports", limit=120, executes=False, optional=True
+            ),
+        ]
     if discovery.has_ruff(root):
         argv = ("{python}", "-P", "-m", "ruff", "check", "--output-format=concise", ".")
         stages.append(Stage("ruff check", "lint", argv=argv, module="ruff"))

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+# Where the sidecar puts the user's PYTHONPATH when it starts the harness, which must not have it.
+PATH_KEPT = "SIDECAR_VALIDATION_PYTHONPATH"
 COOKIE = "SIDECAR_VALIDATION_RUN"
 TICK_SECONDS = 0.1
 INTERRUPT_SECONDS = 5.0
@@ -80,6 +82,8 @@ class Cancellation:
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The caller's environment without what an outer test run left in it."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
+    if kept.get(PATH_KEPT):
+        kept["PYTHONPATH"] = kept.pop(PATH_KEPT)
     return {**kept, "PYTHONUTF8": "1", **(extra or {})}
 
 

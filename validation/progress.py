@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +26,8 @@ class Progress:
     stages: int = 0
     done: int = 0
     _stage: str = ""
+    _detail: str = ""
+    _began: float = 0.0
     _drawn: bool = False
     _last_line: float = 0.0
     _last_status: float = 0.0
@@ -39,20 +40,27 @@ class Progress:
     def stage(self, name: str) -> None:
         """A stage begins."""
         self._stage = name
-        self._last_line = time.monotonic()
+        self._last_line = self._began = time.monotonic()
+        self._detail = ""
         self._write_status("", now=True)
         if not self._terminal:
             self._print(f"... {name}")
 
+    def beat(self) -> None:
+        """The stage still runs."""
+        self.note(self._detail)
+
     def note(self, text: str) -> None:
         """Something happened within the stage; shown as often as a reader can follow."""
+        self._detail = text
         now = time.monotonic()
         if now - self._last_line > (TERMINAL_SECONDS if self._terminal else LOG_SECONDS):
             self._last_line = now
+            told = f"... {self._stage}: {text or 'running'}, {now - self._began:.0f} s"
             if self._terminal:
-                self._redraw(f"... {self._stage}: {text}")
+                self._redraw(told)
             else:
-                self._print(f"... {self._stage}: {text}")
+                self._print(told)
         self._write_status(text)
 
     def finish(self, line: str) -> None:
@@ -89,8 +97,3 @@ class Progress:
         beside = self.status.with_suffix(".new")
         beside.write_text(json.dumps(data), encoding="utf-8")
         beside.replace(self.status)
-
-
-def standard_error() -> Progress:
-    """Progress on this process's standard error."""
-    return Progress(sys.stderr)

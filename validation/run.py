@@ -55,9 +55,9 @@ class Run:
     ) -> process.Outcome:
         """Run a stage's child in the project's folder."""
 
-        def beat() -> str:
-            self.progress.note("running")
-            return ""
+        def look() -> str:
+            self.progress.beat()
+            return watch() if watch else ""
 
         return process.run(
             argv,
@@ -65,7 +65,7 @@ class Run:
             log=self.folder(stage) / "output.log",
             limits=process.Limits(stage.limit, self.plan.memory),
             cancellation=self.cancellation,
-            watch=watch or beat,
+            watch=look,
             env=env,
         )
 

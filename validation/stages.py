@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from validation import check_stage, command_stage, pytest_stage, syntax_stage
+from validation import check_stage, command_stage, probe_stage, pytest_stage, syntax_stage
 from validation.plan import Stage
 from validation.report import Counts, Report, StageResult, build
 from validation.run import Run
@@ -16,6 +16,8 @@ RUNNERS: dict[str, Callable[[Run, Stage], StageResult]] = {
     "command": command_stage.run,
     "pytest": pytest_stage.run,
     "benchmark": pytest_stage.run,
+    "tools": probe_stage.run,
+    "transports": probe_stage.run,
 }
 NO_CONSENT = "It executes the workspace's code, and nobody has allowed that (--allow-code)."
 
