@@ -47,8 +47,16 @@ class _Ignore:
     spec: GitIgnoreSpec
 
     def verdict(self, path: str) -> bool | None:
+        if self.folder and not path.startswith(f"{self.folder}/"):
+            return None
         inner = path[len(self.folder) + 1 :] if self.folder else path
         return self.spec.check_file(inner).include
+
+
+def _ignored(path: str, ignores: tuple[_Ignore, ...]) -> bool:
+    """What the innermost ignore file with an opinion says."""
+    verdicts = (ignore.verdict(path) for ignore in reversed(ignores))
+    return next((verdict for verdict in verdicts if verdict is not None), False)
 
 
 def _type(mode: int) -> EntryType:
@@ -103,7 +111,9 @@ class _Steps:
             folder = "/".join(names[:count])
             with tree.directory(folder) as directory:
                 found = self._with_ignore(directory, folder, found)
-        return found
+        # Who names an ignored folder wants to see what is in it.
+        parents = ["/".join(names[:count]) + "/" for count in range(1, len(names) + 1)]
+        return () if any(_ignored(parent, found) for parent in parents) else found
 
     def _with_ignore(
         self, directory: Directory, folder: str, outer: tuple[_Ignore, ...]
@@ -167,5 +177,4 @@ class _Steps:
         shown = f"{path}/" if is_directory else path
         if self._walk.exclude and self._exclude.match_file(shown):
             return True
-        verdicts = (ignore.verdict(shown) for ignore in reversed(ignores))
-        return next((verdict for verdict in verdicts if verdict is not None), False)
+        return _ignored(shown, ignores)
