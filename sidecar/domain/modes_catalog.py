@@ -120,6 +120,91 @@ STAGES: tuple[Family, ...] = (
     "integration",
     "planning",
 )
+WORDS: dict[Family, tuple[str, ...]] = {
+    "implementation": (
+        *("implementation", "implement", "implementer", "code", "coder", "coding", "developer"),
+        *("development", "build", "builder", "backend", "frontend", "core", "features"),
+        *("debug", "debugger", "refactor"),
+    ),
+    "validation": ("validation", "validate", "validator", "test", "tester", "testing", "tdd", "qa"),
+    "quality": (
+        *("quality", "review", "reviewer", "security", "audit", "auditor", "compatibility"),
+        *("optimization", "lint"),
+    ),
+    "integration": (
+        *("integration", "integrate", "integrator", "commit", "deploy", "deployment", "devops"),
+        *("release", "merge", "ci", "monitoring", "maintenance", "operations"),
+    ),
+    "planning": (
+        *("planning", "plan", "planner", "architect", "architecture", "requirements"),
+        *("analysis", "analyst", "research", "priorities", "orchestrator", "ask"),
+    ),
+}
+
+
+def family(self) -> Family | None:
+        """The stage of the loop that the slug tells."""
+        return family(self.slug)
+
+    def may_edit(self, path: str) -> bool:
+        """Whether the mode may change this file; every pattern is searched, not anchored."""
+        edits = [group for group in self.groups if group.name == "edit"]
+        return any(not g.file_regex or ecma.matches(g.file_regex, path) for g in edits)
+
+
+MARKDOWN = KnownGroup("edit", r"\.md$", "Markdown files only")
+READ, EDIT, COMMAND, MCP = (KnownGroup(name) for name in ("read", "edit", "command", "mcp"))
+BUILT_IN: tuple[KnownMode, ...] = (
+    KnownMode(
+        "architect",
+        "🏗️ Architect",
+        "You plan and design before anything is built.",
+        (READ, MARKDOWN, MCP),
+        "Use to plan, design or weigh approaches before implementation.",
+        "Plan and design before implementation",
+    ),
+    KnownMode(
+        "code",
+        "💻 Code",
+        "You write, change and refactor code.",
+        (READ, EDIT, COMMAND, MCP),
+        "Use to write, modify or refactor code.",
+        "Write, modify and refactor code",
+    ),
+    KnownMode(
+        "ask",
+        "❓ Ask",
+        "You explain and answer questions without changing anything.",
+        (READ, MCP),
+        "Use for explanations, documentation and answers to technical questions.",
+        "Get answers and explanations",
+    ),
+    KnownMode(
+        "debug",
+        "🪲 Debug",
+        "You find the cause of a problem step by step, then mend it.",
+        (READ, EDIT, COMMAND, MCP),
+        "Use to troubleshoot errors and find root causes.",
+        "Diagnose and fix software issues",
+    ),
+    KnownMode(
+        "orchestrator",
+        "🪃 Orchestrator",
+        "You break work down and delegate each part to the mode that fits it.",
+        (),
+        "Use for work of several steps that needs several modes.",
+        "Coordinate tasks across multiple modes",
+    ),
+)
+BUILT_IN_SLUGS = frozenset(mode.slug for mode in BUILT_IN)
+
+STAGES: tuple[Family, ...] = (
+    "implementation",
+    "validation",
+    "quality",
+    "integration",
+    "planning",
+)
 WORDS: dict[Family, frozenset[str]] = {
     "implementation": frozenset(
         "implementation implement implementer code coder coding developer development build "

@@ -103,7 +103,7 @@ class ModeCapabilities(Result):
 def get_mode_capabilities(
     context: Context, request: GetModeCapabilitiesRequest
 ) -> ModeCapabilities:
-    """List the modes of the mode file and the built-in ones, with their tool groups.
+    r"""List the modes of the mode file and the built-in ones, with their tool groups.
 
     Modes of a broken file are listed with the reason. Texts come with `slug` only.
 
@@ -111,7 +111,7 @@ def get_mode_capabilities(
         {"filter_by_group": "command", "filter_by_stage": "implementation"}
         {"success": true, "modes": [{"slug": "implementation-core", "origin": "project"}]}
         {"slug": "planning-analysis"}
-        {"modes": [{"groups": ["read", "edit"], "edit_pattern": "TODO\\\\.md$"}]}
+        {"modes": [{"groups": ["read", "edit"], "edit_pattern": "TODO\\.md$"}]}
     """
     file = modes_file(context)
     modes = [find_mode(context, request.slug)] if request.slug else list(known_modes(context))
