@@ -16,7 +16,9 @@ _OUTPUT_NOISE = ("description", "default", "minimum", "maximum", "minLength", "m
 
 def of_input(model: type[BaseModel]) -> Schema:
     """The schema of a tool's arguments: every name, type, choice, bound and description."""
-    return _schema(model, ("title", "format"))
+    schema = _schema(model, ("title", "format"))
+    schema.pop("description", None)  # the tool's own description says it
+    return schema
 
 
 def of_output(model: type[BaseModel]) -> Schema:
