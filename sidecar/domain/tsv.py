@@ -17,8 +17,8 @@ _UNESCAPES = {escaped: plain for plain, escaped in _ESCAPES.items()}
 _ESCAPED = re.compile(r"\\[trn\\]")
 # Other characters that some readers take for a line's or a text's end.
 _LINE_ENDS = re.compile("[\x00\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-# UTF-16LE decoded as UTF-8: each character is followed by NUL; a byte order mark became U+FFFD.
-_UTF16 = re.compile(r"(?:\ufffd\ufffd)?(?:[^\x00]\x00){2,}|(?:\x00[^\x00]){2,}|\x00+")
+# UTF-16LE decoded as UTF-8: each character is followed by NUL; a byte order mark became U+FFFD or surrogates.
+_UTF16 = re.compile(r"(?:\ufffd\ufffd|\udcff\udcfe)?(?:[^\x00]\x00){2,}|(?:\x00[^\x00]){2,}|\x00+")
 
 
 class RecordKind(StrEnum):
@@ -115,5 +115,5 @@ def _segments(text: str) -> tuple[Segment, ...]:
 
 
 def _decoded(segment: str) -> str | None:
-    plain = segment.removeprefix("\ufffd\ufffd").replace("\x00", "")
+    plain = segment.lstrip("\ufffd\udcff\udcfe").replace("\x00", "")
     return plain if plain.isascii() else None

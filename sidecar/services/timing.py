@@ -1,0 +1,371 @@
+"""Time tracking: start and stop a task, and ask what took how long."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sidecar.domain import timing
+from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.domain.timing import Row
+from sidecar.services import timing_log as log
+from sidecar.services import timing_statistics as statistics
+from sidecar.services.context import Context
+from sidecar.services.timing_statistics import EntryView, Filter, OpenTask, Problem, Totals
+from sidecar.services.tool import Category, Request, Result, tool
+
+Priority = Literal["schedule", "todo", "normal"]
+# A task's own limit in seconds, where it was started with one.
+LIMITS = "task_limits"
+MAX_DESCRIPTION = 4000
+MAX_OPEN_LISTED = 20
+_ID = re.compile(r"[^\x00-\x20\x7f](?:[^\x00-\x1f\x7f]{0,198}[^\x00-\x20\x7f])?")
+_TIME_LIKE = re.compile(r"\d{4}-\d\d-\d\d[T ]")
+
+
+@dataclass(frozen=True)
+class TimedTask:
+    """One task's row as it stands now; times are UTC, durations whole seconds.
+
+    ``recorded`` is false while the row waits in the side journal (finalization pending).
+    """
+
+    task_id: str
+    description: str
+    mode: str
+    priority: str
+    started: datetime
+    limit: int
+    ended: datetime | None = None
+    duration: int | None = None
+    result: str = "started"
+    recorded: bool = True
+
+    @property
+    def deadline(self) -> datetime:
+        """When the task should be done."""
+        return self.started + timedelta(seconds=self.limit)
+
+
+def start_task(
+    context: Context,
+    description: str,
+    *,
+    mode: str = "",
+    priority: Priority = "normal",
+    task_id: str | None = None,
+    limit_seconds: int | None = None,
+) -> TimedTask:
+    """Append one row to the time log; raises E_CONFLICT where the id is open, E_INVALID."""
+    description = description.strip()
+    if not description:
+        raise SidecarError(ErrorCode.INVALID, "The task has no description.")
+    log.complete_pending(context)
+    now = context.clock()
+    task = TimedTask(
+        task_id=_checked(task_id) if task_id is not None else _new_id(now),
+        description=description,
+        mode=mode.strip(),
+        priority=priority,
+        started=now,
+        limit=limit_seconds or _default_limit(context, priority),
+    )
+    if task_id is not None and log.pending(context, task.task_id):
+        raise log.TaskOpenError(task.task_id, log.read_log(context))
+    if limit_seconds:
+        with context.workspace.store.transaction() as records:
+            records.put(LIMITS, task.task_id, {"seconds": limit_seconds})
+    recorded = log.append(context, _values(task), unique=task_id is not None)
+    return _changed(task, recorded=recorded)
+
+
+def stop_task(
+    context: Context, task_id: str | None = None, *, result: str = "completed"
+) -> TimedTask:
+    """Close exactly one open row: the named one, or the only one.
+
+    Raises E_NOT_FOUND with the open tasks, E_CONFLICT where several are open and none is named.
+    """
+    waiting = log.pending(context, task_id) if task_id else None
+    if waiting is not None:
+        return _stop_waiting(context, waiting, result)
+    row = _row_to_stop(context, task_id)
+    task = _ended(context, _task_of(context, row), result)
+    recorded = log.close(context, row, task.ended or task.started, task.duration or 0, task.result)
+    return _changed(task, recorded=recorded)
+
+
+def _row_to_stop(context: Context, task_id: str | None) -> Row:
+    file = log.read_log(context)
+    rows = file.open_rows()
+    if task_id is not None:
+        found = [row for row in rows if row.task_id == task_id.strip()]
+        if not found:
+            raise log.unknown_task(file, task_id)
+        return found[-1]
+    if len(rows) == 1:
+        return rows[0]
+    if not rows:
+        raise SidecarError(ErrorCode.NOT_FOUND, "No task is open.", hint="Start one first.")
+    message = f"{len(rows)} tasks are open, so task_id must say which one to stop."
+    raise SidecarError(ErrorCode.CONFLICT, message, hint=log.open_tasks(file))
+
+
+def _stop_waiting(context: Context, values: dict[str, str], result: str) -> TimedTask:
+    """End a task whose start has not reached the log yet: both arrive as one row."""
+    row = timing.parse(timing.new_row(values)).rows[0]
+    task = _ended(context, _task_of(context, row), result)
+    recorded = log.append(context, _values(task), unique=False)
+    if recorded:
+        with context.workspace.store.transaction() as records:
+            records.delete(log.PENDING, task.task_id)
+    return _changed(task, recorded=recorded)
+
+
+def _task_of(context: Context, row: Row) -> TimedTask:
+    priority = row.values["priority"].casefold()
+    with context.workspace.store.transaction() as records:
+        own = records.get(LIMITS, row.task_id)
+    return TimedTask(
+        task_id=row.task_id,
+        description=log.printable(row.values["task"]),
+        mode=log.printable(row.values["mode"]),
+        priority=priority if priority in timing.PRIORITIES else "normal",
+        started=row.started or context.clock(),
+        limit=int(own["seconds"]) if own else _default_limit(context, priority),
+    )
+
+
+def _ended(context: Context, task: TimedTask, result: str) -> TimedTask:
+    now = context.clock()
+    seconds = max(0, int((now - task.started).total_seconds()))
+    return _changed(task, ended=now, duration=seconds, result=result.strip() or "completed")
+
+
+def _changed(task: TimedTask, **changes: object) -> TimedTask:
+    return TimedTask(**(vars(task) | changes))
+
+
+def _default_limit(context: Context, priority: str) -> int:
+    settings = context.settings
+    if priority == "schedule":
+        return settings.schedule_limit_seconds
+    return settings.todo_limit_seconds
+
+
+def _new_id(now: datetime) -> str:
+    return f"task-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+
+
+def _checked(task_id: str) -> str:
+    task_id = task_id.strip()
+    if not _ID.fullmatch(task_id) or _TIME_LIKE.match(task_id):
+        message = (
+            "The task_id must have 1 to 200 characters, no control characters and not be a time."
+        )
+        raise SidecarError(ErrorCode.INVALID, message, hint="Leave task_id out to get a new one.")
+    return task_id
+
+
+def _values(task: TimedTask) -> dict[str, str]:
+    return {
+        "timestamp": timing.format_time(task.started),
+        "mode": task.mode,
+        "task_id": task.task_id,
+        "start_time": timing.format_time(task.started),
+        "end_time": timing.format_time(task.ended) if task.ended else "",
+        "duration": "" if task.duration is None else str(task.duration),
+        "task": task.description,
+        "result": task.result,
+        "priority": task.priority,
+    }
+
+
+class TrackTimeRequest(Request):
+    """What to start or stop."""
+
+    task_description: Annotated[
+        str, Field(max_length=MAX_DESCRIPTION, description="What is done; needed to start.")
+    ]
+    mode: Annotated[str | None, Field(max_length=200, description="Slug of the mode.")] = None
+    priority: Annotated[Priority, Field(description="schedule comes before all others.")] = "normal"
+    start_tracking: Annotated[bool, Field(description="true starts, false stops.")] = True
+    task_id: Annotated[
+        str | None, Field(description="Own id; to stop, the id (or the only open task).")
+    ] = None
+    result: Annotated[
+        str | None, Field(max_length=2000, description="On stop: completed, failed, …")
+    ] = None
+    limit_seconds: Annotated[int | None, Field(ge=1, description="Own time limit.")] = None
+
+
+class TrackedTime(Result):
+    """The task's row after the call."""
+
+    action: Literal["started", "stopped"]
+    task_id: str
+    task_description: str
+    mode: str
+    priority: str
+    started_at: str
+    deadline: str
+    limit_seconds: int
+    ended_at: str | None
+    duration: int | None
+    limit_exceeded: bool | None
+    result: str
+    state: Literal["recorded", "finalization-pending"]
+
+    def summary(self) -> str:
+        """What happened, in a sentence or two."""
+        waits = "" if self.state == "recorded" else " The row waits to be written (pending)."
+        if self.action == "started":
+            return f"Started {self.task_id}; due by {self.deadline}.{waits}"
+        over = " OVER its limit" if self.limit_exceeded else " within its limit"
+        limit = f"{over} of {self.limit_seconds} s."
+        return f"Stopped {self.task_id} after {self.duration} s,{limit}{waits}"
+
+
+@tool(title="Track task time", category=Category.ORCHESTRATOR)
+def track_task_time(context: Context, request: TrackTimeRequest) -> TrackedTime:
+    """Start or stop the clock of a task in task_timing.tsv.
+
+    A start returns the task_id to stop it with.
+
+    Example:
+        {"task_description": "Fix the parser", "mode": "code", "task_id": "fix_1"}
+        {"success": true, "action": "started", "task_id": "fix_1", "limit_seconds": 3600}
+        {"task_description": "Fix the parser", "start_tracking": false, "task_id": "fix_1"}
+        {"action": "stopped", "duration": 0, "limit_exceeded": false, "result": "completed"}
+    """
+    if request.start_tracking:
+        task = start_task(
+            context,
+            request.task_description,
+            mode=request.mode or "",
+            priority=request.priority,
+            task_id=request.task_id,
+            limit_seconds=request.limit_seconds,
+        )
+    else:
+        task = stop_task(context, request.task_id, result=request.result or "completed")
+    return TrackedTime(
+        action="stopped" if task.ended else "started",
+        task_id=task.task_id,
+        task_description=task.description,
+        mode=task.mode,
+        priority=task.priority,
+        started_at=timing.format_time(task.started),
+        deadline=timing.format_time(task.deadline),
+        limit_seconds=task.limit,
+        ended_at=timing.format_time(task.ended) if task.ended else None,
+        duration=task.duration,
+        limit_exceeded=None if task.duration is None else task.duration > task.limit,
+        result=task.result,
+        state="recorded" if task.recorded else "finalization-pending",
+    )
+
+
+class TimeQuery(Request):
+    """Which rows to report."""
+
+    filter_mode: Annotated[str | None, Field(description="Exact mode slug.")] = None
+    filter_priority: Annotated[Priority | None, Field(description="Exact priority.")] = None
+    start_date: Annotated[
+        str | None, Field(description="ISO date or time, UTC unless it has a zone.")
+    ] = None
+    end_date: Annotated[str | None, Field(description="The same; a date includes its day.")] = None
+    limit: Annotated[int | None, Field(ge=1, le=500, description="Entries, 20 by default.")] = None
+    open_only: Annotated[bool, Field(description="Only tasks without an end.")] = False
+    task_id: Annotated[str | None, Field(description="Exact id.")] = None
+    group_by: Annotated[
+        Literal["mode", "priority", "day", "result"] | None, Field(description="Adds groups.")
+    ] = None
+    cursor: Annotated[str | None, Field(description="next_cursor of the page before.")] = None
+
+
+class TimeReport(Result):
+    """Entries newest first; statistics over all that match, not only this page."""
+
+    total_entries: int
+    filtered_entries: int
+    statistics: Totals
+    mode_statistics: dict[str, Totals]
+    priority_statistics: dict[str, Totals]
+    groups: dict[str, Totals] | None
+    open_tasks: list[OpenTask]
+    problems: list[Problem]
+    problem_count: int
+    order: Literal["newest first"] = "newest first"
+    entries: list[EntryView]
+    truncated: bool
+    next_cursor: str | None
+
+    def summary(self) -> str:
+        """The figures, then a line for each entry, open task and problem."""
+        totals = self.statistics
+        lines = [
+            f"{self.filtered_entries} of {self.total_entries} rows match.",
+            f"{totals.completed} completed, {totals.open} open, {totals.total_seconds} s in total.",
+            f"Mean {totals.mean_seconds}, p50 {totals.p50_seconds}, p95 {totals.p95_seconds} s.",
+        ]
+        for name, group in (self.groups or {}).items():
+            lines.append(f"[{name}] {group.count} rows, {group.total_seconds} s")
+        lines += [entry.line_text() for entry in self.entries]
+        if self.next_cursor:
+            lines.append(f"More with cursor {self.next_cursor}.")
+        lines += [task.line_text() for task in self.open_tasks]
+        if self.problem_count:
+            lines.append(f"{self.problem_count} rows not read as they stand:")
+            lines += [f"line {p.line}: {p.reason}" for p in self.problems]
+        return "\n".join(lines)
+
+
+@tool(title="Get time tracking", category=Category.ORCHESTRATOR, read_only=True)
+def get_time_tracking(context: Context, request: TimeQuery) -> TimeReport:
+    """Report how long tasks took, from task_timing.tsv, newest first, with statistics.
+
+    Rows that cannot be read as they stand are named in problems.
+
+    Example:
+        {"filter_priority": "schedule", "limit": 1}
+        {"total_entries": 4, "filtered_entries": 2, "statistics": {"open": 1}, "truncated": true}
+        {"open_only": true}
+        {"filtered_entries": 1, "open_tasks": [{"task_id": "loop_003", "overdue": false}]}
+    """
+    file = log.read_log(context)
+    wanted = Filter.of(
+        mode=request.filter_mode,
+        priority=request.filter_priority,
+        start=request.start_date,
+        end=request.end_date,
+        open_only=request.open_only,
+        task_id=request.task_id,
+    )
+    rows = [row for row in file.rows if statistics.is_readable(row)]
+    chosen = [row for row in rows if wanted.matches(row)]
+    page, cursor = statistics.page(chosen, request.limit or 20, request.cursor)
+    now = context.clock()
+    problems = statistics.problems(file, undated=wanted.has_dates)
+    groups = statistics.grouped(chosen, request.group_by) if request.group_by else None
+    limits = {name: _default_limit(context, name) for name in timing.PRIORITIES}
+    opened = [statistics.open_task(row, now, limits) for row in chosen if row.is_open]
+    return TimeReport(
+        total_entries=len(file.rows),
+        filtered_entries=len(chosen),
+        statistics=statistics.totals(chosen),
+        mode_statistics=statistics.grouped(chosen, "mode"),
+        priority_statistics=statistics.grouped(chosen, "priority"),
+        groups=groups,
+        open_tasks=opened[::-1][:MAX_OPEN_LISTED],
+        problems=problems[: statistics.MAX_PROBLEMS],
+        problem_count=len(problems),
+        entries=[EntryView.of(row) for row in page],
+        truncated=cursor is not None,
+        next_cursor=cursor,
+    )
