@@ -29,7 +29,7 @@ def check(kind: Kind, file: object, project: Project) -> list[Finding]:
     found = (
         finding
         for rule in RULES.values()
-        if rule.kind is kind
+        if kind in (rule.kind, *rule.also)
         for finding in rule.findings(file, project)
     )
     return sorted(found, key=lambda finding: (finding.span, finding.code))

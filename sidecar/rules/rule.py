@@ -29,12 +29,13 @@ Check = Callable[[Any, Project], Iterator[Hit]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One check of one kind of file."""
+    """One check of one kind of file; ``also`` names further kinds that the same check reads."""
 
     code: str
     severity: Severity
     kind: Kind
     check: Check
+    also: tuple[Kind, ...] = ()
 
     @property
     def name(self) -> str:
@@ -53,6 +54,6 @@ class Rule:
             yield Finding(self.code, severity, hit.span, hit.message, hit.fixes)
 
 
-def rule(code: str, severity: Severity, kind: Kind) -> Callable[[Check], Rule]:
-    """Declare a check of one kind of file as a rule."""
-    return lambda check: Rule(code, severity, kind, check)
+def rule(code: str, severity: Severity, kind: Kind, *also: Kind) -> Callable[[Check], Rule]:
+    """Declare a check as a rule of one kind of file; its examples are of the first kind."""
+    return lambda check: Rule(code, severity, kind, check, also)
