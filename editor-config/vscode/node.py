@@ -1,4 +1,4 @@
-"""Node from PyPI in a folder of its own: one version for everybody, nothing installed system-wide."""
+"""Node from PyPI, in a folder of its own: one version for everybody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Build the VS Code extension into ``build/loop-orchestrator.vsix``: types, tests, bundle, package."""
+"""Build the VS Code extension: types, tests, bundle, package."""
 
 from __future__ import annotations
 

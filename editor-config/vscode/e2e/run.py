@@ -1,0 +1,239 @@
+"""Drive the extension in a real VS Code and check what a user would see.
+
+``run.py [--pictures FOLDER]``: exit 0 when all holds, 1 when something does not, 77 when the
+machine lacks what it takes (said as "not run: …").
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import codeserver  # noqa: E402
+import node  # noqa: E402
+import vsix  # noqa: E402
+
+NOT_RUN = 77
+SCENARIO_SECONDS = 240
+EXAMPLE = node.ROOT / "examples" / "workspace"
+OPENED = [".roomodes", ".roo/schedules.json", "TODO.md"]
+# What VS Code itself may start from a trusted folder: its git extension calls git.
+STARTED_BY_GIT = ["fsmonitor", "filter", "textconv", "credential"]
+# VS Code lists no hints among its problems.
+LISTED = {"error": "Error", "warning": "Warning", "info": "Info"}
+USER_SETTINGS = {
+    "workbench.startupEditor": "none",
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "chat.disableAIFeatures": True,
+    "extensions.autoCheckUpdates": False,
+    "security.workspace.trust.startupPrompt": "never",
+    "git.openRepositoryInParentFolders": "never",
+    "editor.minimap.enabled": False,
+    "files.autoSave": "off",
+}
+
+
+def check(folder: Path, environment: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+    """What `sidecar check` finds, by file: the editor must show the same."""
+    command = ["sidecar", "check", "--format", "json", "--workspace", str(folder)]
+    options = {"cwd": folder, "env": dict(environment), "capture_output": True, "timeout": 60}
+    result = subprocess.run(command, check=False, **options)
+    if result.returncode not in {0, 1}:
+        raise RuntimeError(f"sidecar check: {result.stderr.decode()}")
+    return {file["path"]: file["findings"] for file in json.loads(result.stdout)["files"]}
+
+
+def counts(found: Mapping[str, list[dict[str, Any]]]) -> dict[str, int]:
+    """How many problems VS Code is to list for each file."""
+    listed = Counter(
+        path for path, findings in found.items() for one in findings if one["severity"] in LISTED
+    )
+    return dict(listed)
+
+
+def labels(found: Mapping[str, list[dict[str, Any]]]) -> list[list[str]]:
+    """What the line of each problem must say; its character is right of an emoji in UTF-16."""
+    wanted = []
+    for finding in (one for findings in found.values() for one in findings):
+        if finding["severity"] in LISTED:
+            place = f"at line {finding['range']['start']['line'] + 1} and character"
+            first = finding["message"].splitlines()[0]
+            wanted.append([f"{LISTED[finding['severity']]}: {first}", place])
+    return wanted
+
+
+def repaired(text: str, edits: list[dict[str, Any]]) -> str:
+    """The text with the edits of a fix applied."""
+    starts = [0]
+    for line in text.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+
+    def offset(place: Mapping[str, int]) -> int:
+        return starts[place["line"]] + place["character"]
+
+    spans = [(offset(e["range"]["start"]), offset(e["range"]["end"]), _new(e)) for e in edits]
+    for start, end, new in sorted(spans, reverse=True):
+        text = text[:start] + new + text[end:]
+    return text
+
+
+def _new(edit: Mapping[str, Any]) -> str:
+    return str(edit["text"] if "text" in edit else edit["newText"])
+
+
+def fix_of(
+    folder: Path, found: Mapping[str, list[dict[str, Any]]], environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """The first repair of the mode file: what to click, and what must come of it."""
+    path = ".roomodes"
+    finding = next(one for one in found[path] if one["fix"] and one["severity"] in LISTED)
+    file = folder / path
+    after = repaired(file.read_text("utf-8"), finding["fix"]["edits"])
+    copy = folder.parent / "repaired"
+    shutil.copytree(folder, copy)
+    (copy / path).write_text(after, "utf-8")
+    return {
+        "path": path,
+        "file": str(file),
+        "message": finding["message"].splitlines()[0],
+        "title": finding["fix"]["title"],
+        "after": after,
+        "problems": counts(check(copy, environment)),
+    }
+
+
+@dataclass(frozen=True)
+class Run:
+    """One scenario in a fresh profile."""
+
+    name: str
+    folder: Path
+    profile: codeserver.Profile
+    environment: dict[str, str]
+    pictures: Path
+
+    def drive(self, *options: str, **plan: Any) -> bool:
+        """Serve VS Code, let the browser act, say whether all was as expected."""
+        log = self.pictures / f"code-server-{self.name}.log"
+        with codeserver.running(self.profile, self.environment, *options, log=log) as address:
+            path = self.profile.folder / f"{self.name}.json"
+            common = {
+                "scenario": self.name,
+                "address": address,
+                "folder": str(self.folder),
+                "pictures": str(self.pictures),
+                "chromium": str(codeserver.chromium()),
+                "modules": str(codeserver.HOME / "package.json"),
+                "machineSettings": str(self.profile.data / "Machine" / "settings.json"),
+            }
+            path.write_text(json.dumps({**common, **plan}))
+            return codeserver.run_bounded(
+                [str(node.node_program()), str(HERE / "drive.mjs"), str(path)],
+                self.environment,
+                seconds=SCENARIO_SECONDS,
+            )
+
+
+def diagnose(scratch: Path, package: Path, pictures: Path) -> bool:
+    """The sample workspace: squiggles, Problems, a quick fix, a missing program."""
+    run = prepared("diagnose", scratch / "diagnose", package, pictures)
+    shutil.copytree(EXAMPLE, run.folder)
+    found = check(run.folder, run.environment)
+    fix = fix_of(run.folder, found, run.environment)
+    return run.drive(
+        "--disable-workspace-trust",
+        str(run.folder),
+        open=[path for path in OPENED if counts(found).get(path)],
+        problems=counts(found),
+        labels=labels(found),
+        fix=fix,
+    )
+
+
+def hostile(scratch: Path, package: Path, pictures: Path, *, trusted: bool) -> bool:
+    """A clone full of traps: its files are diagnosed, nothing of it is executed."""
+    name = "trusted" if trusted else "restricted"
+    run = prepared(name, scratch / name, package, pictures)
+    spec = importlib.util.spec_from_file_location(
+        "hostile_clone", node.ROOT / "tests" / "faults" / "hostile_clone.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["hostile_clone"] = module
+    spec.loader.exec_module(module)
+    clone = module.HostileClone(run.folder, scratch / name / "canary").build()
+    options = ["--disable-workspace-trust"] if trusted else []
+    return run.drive(
+        *options,
+        str(run.folder),
+        open=[".roomodes"],
+        problems=counts(check(run.folder, run.environment)),
+        canary=str(clone.canary),
+        settle=4000,
+        othersMayRun=STARTED_BY_GIT,
+    )
+
+
+def prepared(name: str, scratch: Path, package: Path, pictures: Path) -> Run:
+    """A fresh profile with the extension in it."""
+    profile = codeserver.Profile(scratch / "profile")
+    profile.folder.mkdir(parents=True)
+    profile.configure(USER_SETTINGS)
+    profile.configure({}, place="Machine")
+    environment = profile.environment(codeserver.install(), Path(sys.executable).parent)
+    codeserver.add_extension(profile, environment, package)
+    return Run(name, scratch / "workspace", profile, environment, pictures)
+
+
+SCENARIOS = {
+    "diagnose": diagnose,
+    "restricted": lambda *where: hostile(*where, trusted=False),
+    "trusted": lambda *where: hostile(*where, trusted=True),
+}
+
+
+def main() -> int:
+    """Run the scenarios one after another."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=Path, default=node.BUILD / "vscode" / "screenshots")
+    parser.add_argument("--only", choices=SCENARIOS, action="append", help="default: all")
+    options = parser.parse_args()
+    if os.name == "nt" or sys.platform == "darwin":
+        print("not run: code-server is driven on Linux only")
+        return NOT_RUN
+    try:
+        codeserver.chromium()
+        codeserver.install()
+    except codeserver.NotRunError as reason:
+        print(f"not run: {reason}")
+        return NOT_RUN
+    package = vsix.PACKAGE if vsix.PACKAGE.is_file() else vsix.build()
+    options.pictures.mkdir(parents=True, exist_ok=True)
+    passed = []
+    names = options.only or list(SCENARIOS)
+    for name in names:
+        begun = time.monotonic()
+        print(f"{name}:", flush=True)
+        with tempfile.TemporaryDirectory(prefix="sidecar-vscode-") as scratch:
+            passed.append(SCENARIOS[name](Path(scratch), package, options.pictures.resolve()))
+        print(f"{'passed' if passed[-1] else 'FAILED'} in {time.monotonic() - begun:.0f} s")
+    print(f"{sum(passed)} of {len(names)} scenarios in a real VS Code passed")
+    return 0 if all(passed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
