@@ -6,7 +6,7 @@ The library's own store splits lines at U+2028, U+0085 and the like, where no cl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
@@ -53,6 +53,10 @@ class Documents:
 
     units: Encoding = "utf-16"
     _open: dict[str, Document] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Document]:
+        """All open documents."""
+        return iter(list(self._open.values()))
 
     def get(self, uri: str) -> Document | None:
         """The open document of an address, None where there is none."""

@@ -72,10 +72,11 @@ class Folder:
         path = to_fs_path(uri)
         if path is None:
             return None
-        for root, there in ((self.root, path), (realpath(self.root), realpath(path))):
-            if Path(there).is_relative_to(root):
-                return Path(there).relative_to(root).as_posix()
-        return None
+        there, root = Path(path), self.root
+        if not there.is_relative_to(root):
+            # Either side may name the folder through a link.
+            there, root = Path(realpath(path)), Path(realpath(root))
+        return there.relative_to(root).as_posix() if there.is_relative_to(root) else None
 
     def uri_of(self, path: str) -> str:
         """The address of a path: the client's own spelling where it has the file open."""

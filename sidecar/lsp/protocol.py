@@ -80,6 +80,9 @@ class Protocol(LanguageServerProtocol):
             identifier = data.get("id") if isinstance(data, dict) else None
             text = "This is not a JSON-RPC 2.0 message."
             self._refuse(identifier, types.ErrorCodes.InvalidRequest, text)
+        elif not isinstance(data.get("method", ""), str):
+            text = "The name of a method is a string."
+            self._refuse(data.get("id"), types.ErrorCodes.InvalidRequest, text)
         elif "method" not in data or self._may_pass(data):
             self._deliver(data)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from types import FrameType
 from sidecar.lsp import framing, stdio
 from sidecar.lsp.server import Server, create
 from sidecar.lsp.session import OpenContext
+
+logger = logging.getLogger(__name__)
 
 # What a shell reports for a process that a signal ended.
 SIGNALLED = 128
@@ -42,7 +45,10 @@ async def _listen(server: Server, reader: asyncio.StreamReader) -> None:
     """Hand over every message; the end of input ends the session."""
     try:
         async for body in framing.bodies(reader):
-            server.protocol.receive(body)
+            try:
+                server.protocol.receive(body)
+            except Exception:
+                logger.exception("A message could not be handled.")
             # What a message has started gets its turn even while more of them are waiting.
             await asyncio.sleep(0)
     finally:

@@ -152,6 +152,8 @@ def _handle_workspace(server: Server) -> None:
             server.session.remove(folder.uri)
         for folder in params.event.added:
             server.session.add(folder.uri)
+        for document in server.protocol.documents:
+            server.session.take(document)
 
 
 def _handle_features(server: Server) -> None:

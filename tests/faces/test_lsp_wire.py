@@ -202,6 +202,8 @@ def test_a_line_without_end_does_not_end_the_session(wire: Wire) -> None:
         (b'[{"jsonrpc":"2.0","id":1,"method":"shutdown"}]', -32600),
         (b'{"id": null, "method": "shutdown"}', -32600),
         (b"17", -32600),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": {}}', -32600),
+        (b'{"jsonrpc": "2.0", "id": [], "method": "textDocument/hover"}', -32602),
     ],
 )
 def test_what_is_no_message_is_refused_and_the_session_goes_on(
@@ -233,6 +235,25 @@ def test_invalid_parameters_are_answered_with_their_place(
     assert error["code"] == -32602
     assert "params" in error["message"]
     assert "Traceback" not in json.dumps(error)
+    assert wire.alive()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"id": [], "result": None},
+        {"id": {}, "error": {}},
+        {"id": "unknown", "result": 1},
+        {"id": "unknown", "error": {"code": 1, "message": "no"}},
+        {"result": None},
+        {"method": "$/progress", "params": 7},
+        {"method": ""},
+    ],
+)
+def test_odd_responses_and_notifications_are_survived(wire: Wire, message: dict[str, Any]) -> None:
+    wire.initialize()
+    wire.raw(framed(json.dumps({"jsonrpc": "2.0", **message}).encode()))
+
     assert wire.alive()
 
 
