@@ -26,6 +26,21 @@ def of_output(model: type[BaseModel]) -> Schema:
     return _schema(model, ("title", *_OUTPUT_NOISE))
 
 
+def shallow(schema: Schema, depth: int) -> Schema:
+    """The schema with objects described only so many levels deep, below that just as objects."""
+    if depth == 0:
+        return {"type": schema["type"]} if "type" in schema else {}
+    result = dict(schema)
+    if "properties" in schema:
+        result["properties"] = {k: shallow(v, depth - 1) for k, v in schema["properties"].items()}
+    for keyword in ("items", "additionalProperties"):
+        if isinstance(schema.get(keyword), dict):
+            result[keyword] = shallow(schema[keyword], depth)
+    if "anyOf" in schema:
+        result["anyOf"] = [shallow(each, depth) for each in schema["anyOf"]]
+    return result
+
+
 def _schema(model: type[BaseModel], noise: tuple[str, ...]) -> Schema:
     schema = model.model_json_schema(mode="validation")
     compact: Schema = _compacted(schema, schema.get("$defs", {}), noise)

@@ -23,12 +23,11 @@ from mcp_types import (
     CallToolResult,
     ListToolsResult,
     PaginatedRequestParams,
-    ToolAnnotations,
 )
-from mcp_types import Tool as ToolListing
 
 from sidecar.domain.errors import ErrorCode, SidecarError
-from sidecar.mcp import calls, schema
+from sidecar.mcp import calls
+from sidecar.mcp.listing import listed
 from sidecar.services import registry
 from sidecar.services.calling import called
 from sidecar.services.context import Client, Context, Progress
@@ -42,6 +41,7 @@ Request = ServerRequestContext[Any, Any]
 
 # Cline gives a call 60 s; an answer that comes later reaches nobody.
 DEADLINE_SECONDS = 55.0
+MAX_WAIT_SECONDS = 600.0
 # Enough for every client of a workspace; more threads would only wait for the same locks.
 CONCURRENT_CALLS = 16
 
@@ -75,7 +75,7 @@ class _Face:
     def __init__(self, make_context: MakeContext, tools: Mapping[str, Tool[Any, Any]]) -> None:
         self._make_context = make_context
         self._tools = tools
-        self._listing = [_listed(tool) for tool in tools.values()]
+        self._listing = listed(tools.values())
         self._limiter = anyio.CapacityLimiter(CONCURRENT_CALLS)
         # One process on stdio is one session; HTTP names its own.
         self._session = secrets.token_hex(4)
@@ -92,27 +92,12 @@ class _Face:
             return calls.refused(error)
         context = self._make_context(_client(request, self._session), _progress(request))
         work = partial(_outcome, tool, context, params.arguments or {})
-        with anyio.move_on_after(DEADLINE_SECONDS):
+        deadline = _deadline(params.arguments or {})
+        with anyio.move_on_after(deadline):
             return await anyio.to_thread.run_sync(
                 work, abandon_on_cancel=True, limiter=self._limiter
             )
-        return calls.refused(_too_late(tool))
-
-
-def _listed(tool: Tool[Any, Any]) -> ToolListing:
-    return ToolListing(
-        name=tool.name,
-        title=tool.title,
-        description=tool.description,
-        input_schema=schema.of_input(tool.request),
-        output_schema=schema.of_output(tool.result),
-        annotations=ToolAnnotations(
-            read_only_hint=tool.read_only,
-            destructive_hint=tool.destructive,
-            idempotent_hint=tool.idempotent,
-            open_world_hint=False,
-        ),
-    )
+        return calls.refused(_too_late(tool, deadline))
 
 
 async def _accept_arguments_as_text(ctx: Request, call_next: CallNext) -> HandlerResult:
@@ -138,14 +123,21 @@ def _outcome(tool: Tool[Any, Any], context: Context, arguments: dict[str, Any]) 
         return calls.failed(tool.name, error)
 
 
-def _too_late(tool: Tool[Any, Any]) -> SidecarError:
+def _deadline(arguments: dict[str, Any]) -> float:
+    """Seconds for a call; one that asks to wait longer gets that and a little more."""
+    asked = arguments.get("wait_seconds", 0)
+    waits = asked if isinstance(asked, int | float) else 0
+    return max(DEADLINE_SECONDS, min(waits, MAX_WAIT_SECONDS) + 10)
+
+
+def _too_late(tool: Tool[Any, Any], deadline: float) -> SidecarError:
     if tool.read_only:
         hint = "Ask for less, or ask again."
     else:
         hint = "The change may still be made; read the state before asking again."
     return SidecarError(
         ErrorCode.TIMEOUT,
-        f"`{tool.name}` was not done after {DEADLINE_SECONDS:.0f} s.",
+        f"`{tool.name}` was not done after {deadline:.0f} s.",
         hint=hint,
     )
 

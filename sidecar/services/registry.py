@@ -8,17 +8,26 @@ from typing import Any
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.services.backups import backup_file, restore_file
 from sidecar.services.files import read_project_file, write_project_file
+from sidecar.services.modes import get_mode_capabilities
 from sidecar.services.nearest import did_you_mean
 from sidecar.services.search import list_project_structure, search_in_files
+from sidecar.services.timing import get_time_tracking, track_task_time
+from sidecar.services.todo import get_todo_status
 from sidecar.services.tool import Tool
+from sidecar.services.validation import run_validation
 
 _IN_ORDER: tuple[Tool[Any, Any], ...] = (
+    track_task_time,
+    get_time_tracking,
+    get_todo_status,
     read_project_file,
     write_project_file,
     list_project_structure,
     search_in_files,
     backup_file,
     restore_file,
+    run_validation,
+    get_mode_capabilities,
 )
 
 TOOLS: dict[str, Tool[Any, Any]] = {each.name: each for each in _IN_ORDER}
