@@ -13,6 +13,10 @@ function step(text) {
   console.log(`${((performance.now() - started) / 1000).toFixed(1).padStart(6)} s  ${text}`);
 }
 
+function total(counts) {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
 function differences(expected, found) {
   const keys = new Set([...Object.keys(expected), ...Object.keys(found)]);
   const wrong = [...keys].filter((key) => (expected[key] ?? 0) !== (found[key] ?? 0));
@@ -55,7 +59,7 @@ async function repair(window) {
   );
   step(`quick fix "${title}" applied and saved: ${plan.fix.path} is as expected`);
   await eventually("Problems", async () => differences(problems, await window.problemCounts()));
-  step(`Problems after it: ${Object.values(problems).reduce((a, b) => a + b, 0)}`);
+  step(`Problems after it: ${total(problems)}`);
   await window.picture("fixed");
 }
 
@@ -80,6 +84,10 @@ const SCENARIOS = {
   async diagnose(window) {
     await showFindings(window);
     await checkPlaces(window);
+    await eventually("status bar", async () => {
+      const text = await window.statusText();
+      return text.includes(`Sidecar ${total(plan.problems)},`) ? undefined : text;
+    });
     step(`status bar: ${await window.statusText()}`);
     await repair(window);
     await loseAndFindProgram(window);

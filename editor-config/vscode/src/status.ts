@@ -60,8 +60,8 @@ export class Status implements vscode.Disposable {
   private drawFindings(): void {
     const { errors, others, files } = countFindings();
     const total = errors + others;
-    this.item.text =
-      total === 0 ? "$(check) Sidecar" : `$(error) ${errors} $(warning) ${others} Sidecar`;
+    const icon = errors > 0 ? "error" : total > 0 ? "warning" : "check";
+    this.item.text = `$(${icon}) Sidecar${total > 0 ? ` ${total}` : ""}`;
     this.item.tooltip =
       total === 0
         ? "The sidecar finds no mistake in the agent's files.\nClick to see the output."
@@ -75,7 +75,10 @@ function countFindings(): { errors: number; others: number; files: number } {
   let others = 0;
   let files = 0;
   for (const [, diagnostics] of vscode.languages.getDiagnostics()) {
-    const ours = diagnostics.filter((diagnostic) => diagnostic.source === SOURCE);
+    // Hints are drawn in the text but listed nowhere.
+    const ours = diagnostics.filter(
+      ({ source, severity }) => source === SOURCE && severity !== vscode.DiagnosticSeverity.Hint,
+    );
     const severe = ours.filter((one) => one.severity === vscode.DiagnosticSeverity.Error).length;
     errors += severe;
     others += ours.length - severe;
