@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -38,8 +39,14 @@ class Project:
     memory_line_limit: int = field(default=300)
 
 
+# As many as a project has files, and a few of the texts typed just before.
+@lru_cache(maxsize=8)
 def parse_file(kind: Kind, text: str, *, path: str, product: str = "roo") -> File:
-    """The model of one file of a known kind; never raises, whatever the text."""
+    """The model of one file of a known kind; never raises, whatever the text.
+
+    The same text gives the same model: a check asks for it once as the file and once as part of
+    the project, and models work out what they hold only once.
+    """
     match kind:
         case Kind.MODES:
             return modes.parse(text, path=path, product=product)
