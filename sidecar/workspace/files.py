@@ -68,14 +68,27 @@ class _ForeignWriterError(Exception):
 
 
 def _conflict(path: str, current: str | None) -> SidecarError:
-    now = f"its etag is now {current}" if current else "it no longer exists"
+    now = f"its etag is now {current}" if current else "it does not exist"
     message = f"`{path}` has changed meanwhile: {now}."
     return SidecarError(ErrorCode.CONFLICT, message, hint="Read it again, then repeat the change.")
+
+
+def _restless(path: str) -> SidecarError:
+    message = f"`{path}` is being changed by another program again and again."
+    return SidecarError(ErrorCode.CONFLICT, message, hint="Try again when it has finished.")
 
 
 def _compare(directory: Directory, name: str, expected: Stamp | None) -> None:
     if replacing.stamp_of(directory, name) != expected:
         raise _ForeignWriterError
+
+
+def _appending(data: bytes) -> Change:
+    def appended(current: Content | None) -> bytes:
+        before = current.data if current else b""
+        return before + replacing.separator(before[-1:]) + data
+
+    return appended
 
 
 @dataclass(frozen=True)
@@ -125,12 +138,22 @@ class Files:
         With ``prefer_editor`` the text of an open editor is answered in place of the disk's.
         """
         most = MAX_BYTES if limit is None else limit
-        if prefer_editor and (overlay := self.overlays.get(paths.clean(path))):
-            self.policy.check(paths.clean(path))
-            data = overlay.text.encode("utf-8", "surrogatepass")
-            digest = sha256(data).hexdigest()
-            return Content(paths.clean(path), data, digest, overlay.changed, 0o644, "editor")
-        return self._resolved(path, lambda real: self._read(real, most)[0])
+        edited = self._edited(paths.clean(path)) if prefer_editor else None
+        try:
+            saved = self._resolved(path, lambda real: self._read(real, most)[0])
+        except SidecarError:
+            if edited is None:
+                raise
+            return edited
+        return saved if edited is None or edited.data == saved.data else edited
+
+    def _edited(self, path: str) -> Content | None:
+        overlay = self.overlays.get(path)
+        if overlay is None:
+            return None
+        self.policy.check(path)
+        data = overlay.text.encode("utf-8", "replace")
+        return Content(path, data, sha256(data).hexdigest(), overlay.changed, 0o644, "editor")
 
     def _read(self, path: str, limit: int) -> tuple[Content, os.stat_result]:
         for _ in range(_ATTEMPTS):
@@ -206,7 +229,7 @@ class Files:
                     continue
                 except OSError as error:
                     raise trouble.explained(error, folder or real) from error
-        raise _conflict(real, None)
+        raise _restless(real)
 
     def _current(self, path: str) -> tuple[Content | None, os.stat_result | None]:
         try:
@@ -253,7 +276,13 @@ class Files:
             raise trouble.not_regular(path, "the workspace's root")
         try:
             with self.locks.hold(real), self.tree.directory(folder, create=True) as directory:
-                replacing.append(directory, name, data)
+                if replacing.has_other_names(directory, name):
+                    # Bytes added in place would reach the other names, wherever they are.
+                    self._replaced(real, _appending(data), None, create=True)
+                else:
+                    replacing.append(directory, name, data)
+        except _ForeignWriterError:
+            raise _restless(real) from None
         except OSError as error:
             raise trouble.explained(error, real) from error
         digest = sha256(data).hexdigest()

@@ -98,7 +98,7 @@ def append(directory: Directory, name: str, data: bytes) -> None:
     created = stamp_of(directory, name) is None
     descriptor = regular(directory.open(name, flags), name)
     try:
-        write_all(descriptor, _line_end_missing(descriptor) + data)
+        write_all(descriptor, separator(_last_byte(descriptor)) + data)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -106,9 +106,20 @@ def append(directory: Directory, name: str, data: bytes) -> None:
         directory.sync()
 
 
-def _line_end_missing(descriptor: int) -> bytes:
+def separator(last: bytes) -> bytes:
+    """What must stand between a file's last byte and a new line."""
+    return b"" if last in {b"", b"\n", b"\r"} else b"\n"
+
+
+def has_other_names(directory: Directory, name: str) -> bool:
+    """Whether a file is hard-linked elsewhere."""
+    try:
+        return directory.status(name).st_nlink > 1
+    except FileNotFoundError:
+        return False
+
+
+def _last_byte(descriptor: int) -> bytes:
     size = os.fstat(descriptor).st_size
-    if size == 0:
-        return b""
-    os.lseek(descriptor, size - 1, os.SEEK_SET)
-    return b"" if os.read(descriptor, 1) in {b"\n", b"\r"} else b"\n"
+    os.lseek(descriptor, max(0, size - 1), os.SEEK_SET)
+    return os.read(descriptor, 1)

@@ -1,0 +1,101 @@
+"""Earlier contents of files: kept by content, verified, pruned."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.workspace import backups as backups_module
+from sidecar.workspace.workspace import Workspace
+
+
+def blobs(root: Path) -> list[Path]:
+    return [path for path in (root / ".sidecar/backups/blobs").rglob("*") if path.is_file()]
+
+
+def test_equal_content_is_kept_once_and_listed_twice(workspace: Workspace, root: Path):
+    first = workspace.backups.add("a.txt", b"same", reason="write")
+    second = workspace.backups.add("b/a.txt", b"same", reason="write")
+
+    assert first.id != second.id
+    assert first.blob == second.blob
+    assert len(blobs(root)) == 1
+    assert [b.id for b in workspace.backups.list("a.txt")] == [first.id]
+    assert workspace.backups.read(second) == b"same"
+
+
+def test_a_backup_of_another_file_is_not_found(workspace: Workspace):
+    other = workspace.backups.add("config_dev", b"dev", reason="write")
+
+    with pytest.raises(SidecarError) as refused:
+        workspace.backups.find("config", other.id)
+
+    assert refused.value.code is ErrorCode.NOT_FOUND
+
+
+def test_a_blob_that_was_changed_is_not_restored(workspace: Workspace, root: Path):
+    backup = workspace.backups.add("a.txt", b"good", reason="write")
+    blobs(root)[0].write_bytes(b"evil")
+
+    with pytest.raises(SidecarError) as refused:
+        workspace.backups.read(backup)
+
+    assert refused.value.code is ErrorCode.CORRUPT
+    workspace.backups.add("a.txt", b"good", reason="write")
+    assert workspace.backups.read(backup) == b"good"
+
+
+def test_a_planted_manifest_is_not_believed(workspace: Workspace, root: Path):
+    folder = root / ".sidecar/backups"
+    folder.mkdir(parents=True)
+    (folder / "manifest.jsonl").write_text('{"id":"x","path":"a.txt","sha256":"0"}\n')
+
+    assert workspace.backups.list("a.txt") == []
+
+
+def test_a_state_folder_that_is_a_link_is_not_written_through(workspace: Workspace, root: Path):
+    (root.parent / "elsewhere").mkdir()
+    (root / ".sidecar").symlink_to("../elsewhere")
+
+    with pytest.raises(SidecarError):
+        workspace.backups.add("a.txt", b"x", reason="write")
+
+    assert list((root.parent / "elsewhere").iterdir()) == []
+
+
+def test_only_the_newest_automatic_backups_are_kept_and_all_explicit_ones(
+    workspace: Workspace, root: Path
+):
+    kept = workspace.backups.add("a.txt", b"explicit", reason="backup_file")
+    for number in range(backups_module.KEPT_PER_FILE + 5):
+        workspace.backups.add("a.txt", b"%d" % number, reason="write")
+
+    listed = workspace.backups.list("a.txt")
+
+    assert len(listed) == backups_module.KEPT_PER_FILE + 1
+    assert listed[-1].id == kept.id
+    assert len(blobs(root)) == len(listed)
+    assert workspace.backups.read(kept) == b"explicit"
+
+
+def test_the_time_of_a_backup_is_that_of_its_making(workspace: Workspace):
+    backup = workspace.backups.add("a.txt", b"x", reason="write")
+
+    assert abs(datetime.now(UTC) - backup.at) < timedelta(minutes=1)
+
+
+def test_the_first_write_of_state_says_who_owns_it(workspace: Workspace, root: Path):
+    workspace.state.write("reports/latest.json", b"{}")
+
+    assert (root / ".sidecar/reports/latest.json").read_bytes() == b"{}"
+    assert "may it be deleted" in (root / ".sidecar/README.md").read_text()
+    assert (root / ".sidecar/.gitignore").read_text() == "*\n"
+
+
+def test_state_names_cannot_leave_the_state_folder(workspace: Workspace):
+    for name in ("../a.txt", "/etc/passwd", "a/../../b"):
+        with pytest.raises(SidecarError):
+            workspace.state.write(name, b"x")
