@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--pytest", action="append", default=[], metavar="ARG", help="an argument for pytest"
     )
+    parser.add_argument("--keyword", default="", help="only tests that match, as pytest's -k")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--markdown", type=Path, metavar="FILE")
     parser.add_argument("--artefacts", type=Path, metavar="DIR", help="keep logs and raw reports")
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_PLAN
     try:
         python = options.python or discovery.interpreter(root)
-        chosen = plan.load(root, python, tuple(options.pytest))
+        chosen = plan.load(root, python, tuple(options.pytest), options.keyword)
     except plan.PlanError as error:
         print(error, file=sys.stderr)
         if options.json:

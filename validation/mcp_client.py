@@ -101,7 +101,7 @@ class Stdio:
     """A server as a child process."""
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
-        self._complaints = tempfile.TemporaryFile()
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self.process = subprocess.Popen(
             argv,
             env=dict(env),

@@ -63,6 +63,7 @@ class Plan:
     memory: int = 0
     keep_path: bool = False
     python: str = ""
+    keyword: str = ""
 
     def category_of(self, file: str, markers: tuple[str, ...]) -> str:
         """Where a test is counted; the first category that names it has it."""
@@ -86,7 +87,7 @@ _KEYS = {
 _CATEGORY_KEYS = {"name": str, "paths": list, "markers": list}
 
 
-def load(root: Path, python: str = "", pytest: tuple[str, ...] = ()) -> Plan:
+def load(root: Path, python: str = "", pytest: tuple[str, ...] = (), keyword: str = "") -> Plan:
     """The plan of a folder; ``pytest`` replaces the plan's arguments for it; raises PlanError."""
     table = _table(root)
     _check_keys(table, _KEYS, "[tool.sidecar.validation]")
@@ -107,6 +108,7 @@ def load(root: Path, python: str = "", pytest: tuple[str, ...] = ()) -> Plan:
         stall_seconds=table.get("stall", 300.0),
         memory=table.get("memory", 0),
         keep_path=table.get("keep_path", False),
+        keyword=keyword,
         python=python,
     )
 

@@ -84,6 +84,8 @@ def _argv(run: Run, stage: Stage, python: Interpreter, folder: Path) -> list[str
         arguments += ["--benchmark-only", f"--benchmark-json={report}"]
     elif "pytest_benchmark" in python.modules:
         arguments.append("--benchmark-disable")
+    if run.plan.keyword:
+        arguments.append(f"-k{run.plan.keyword}")
     if run.fail_fast:
         arguments.append("-x")
     entry = [python.executable, *python.isolation, str(ENTRY), json.dumps(options)]

@@ -1,0 +1,146 @@
+"""Runs of the validation harness: child processes that outlive the client that asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.services.context import Context
+from sidecar.workspace.state import State
+
+FOLDER = "validation"
+LATEST = f"{FOLDER}/latest"
+LOOK_SECONDS = 0.1
+LOST_SECONDS = 30.0
+REPORT_LIMIT = 50_000_000
+
+State_ = Literal["running", "finished", "cancelled", "lost"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run by its id, which is also the name of its folder in the state."""
+
+    state: State
+    id: str
+
+    def name(self, file: str) -> str:
+        """The state's name of one of the run's files."""
+        return f"{FOLDER}/{self.id}/{file}"
+
+    def load(self, file: str) -> Any:
+        """A JSON file of the run, None while it is not there."""
+        try:
+            return json.loads(self.state.read(self.name(file), limit=REPORT_LIMIT))
+        except SidecarError:
+            return None
+        except ValueError:
+            return None
+
+    def save(self, file: str, value: Any) -> None:
+        """Write a JSON file of the run."""
+        self.state.write(self.name(file), json.dumps(value, indent=1).encode())
+
+    @property
+    def status(self) -> State_:
+        """Whether it runs, and how it ended; ``lost`` when its process is gone without a word."""
+        report = self.load("report.json")
+        if report is not None:
+            return "cancelled" if report.get("cancelled") else "finished"
+        request = self.load("request.json") or {}
+        if not request.get("child"):
+            return "finished"
+        seen = (self.load("progress.json") or {}).get("alive", request.get("started", 0.0))
+        return "lost" if time.time() - float(seen) > LOST_SECONDS else "running"
+
+
+def create(context: Context, request: dict[str, Any]) -> Run:
+    """A new run's folder with what was asked for."""
+    stamp = context.clock().strftime("%Y%m%dT%H%M%S")
+    run = Run(context.workspace.state, f"{stamp}-{secrets.token_hex(4)}")
+    run.save("request.json", {**request, "started": time.time()})
+    run.state.write(LATEST, run.id.encode())
+    return run
+
+
+def find(context: Context, run_id: str) -> Run:
+    """The run of that id; raises SidecarError E_NOT_FOUND."""
+    run = Run(context.workspace.state, run_id)
+    known = run_id.replace("-", "").isalnum() and run.load("request.json") is not None
+    if not known:
+        raise SidecarError(
+            ErrorCode.NOT_FOUND,
+            f"There is no validation run `{run_id}`.",
+            hint="Leave run_id out to start one.",
+        )
+    return run
+
+
+def refuse_second(context: Context) -> None:
+    """Raise SidecarError E_BUSY while another run of this workspace executes."""
+    try:
+        latest = context.workspace.state.read(LATEST, limit=100).decode("ascii", "replace")
+    except SidecarError:
+        return
+    if latest and Run(context.workspace.state, latest).status == "running":
+        raise SidecarError(
+            ErrorCode.BUSY,
+            f"The run `{latest}` is still going on.",
+            hint=f'Ask for it with {{"run_id": "{latest}"}}, or add "cancel": true to stop it.',
+        )
+
+
+def start(context: Context, run: Run, arguments: Sequence[str]) -> None:
+    """Start the harness for a run; it writes report.json when it ends."""
+    folder = run.state.path(run.name("request.json")).parent
+    command = [sys.executable, "-P", "-m", "validation", str(context.workspace.root), "--quiet"]
+    files = ["--artefacts", str(folder), "--json", str(folder / "report.json")]
+    files += ["--markdown", str(folder / "report.md")]
+    # The user's own import path is for the tests: it must not decide which harness runs.
+    environment = dict(os.environ)
+    environment["SIDECAR_VALIDATION_PYTHONPATH"] = environment.pop("PYTHONPATH", "")
+    with (folder / "harness.log").open("wb") as log:
+        child = subprocess.Popen(  # noqa: S603 - our own interpreter and harness
+            [*command, *files, *arguments],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    threading.Thread(target=child.wait, daemon=True).start()
+
+
+def follow(context: Context, run: Run, seconds: float) -> State_:
+    """Wait for a run's end, at most that long, telling its progress."""
+    deadline = time.monotonic() + seconds
+    while True:
+        status = run.status
+        if status != "running" or time.monotonic() >= deadline:
+            return status
+        progress = run.load("progress.json")
+        if progress:
+            context.progress(progress["stages_done"], progress["stages"], told(progress))
+        time.sleep(LOOK_SECONDS)
+
+
+def told(progress: dict[str, Any]) -> str:
+    """Where a run stands, in a few words."""
+    detail = f": {progress['detail']}" if progress.get("detail") else ""
+    return f"{progress['stages_done']} of {progress['stages']} stages, {progress['stage']}{detail}"
+
+
+def cancel(run: Run) -> None:
+    """Ask a run to stop; the harness sees the file and ends its children."""
+    if run.status == "running":
+        run.state.write(run.name("cancel"), b"")
