@@ -7,6 +7,7 @@ A task is `[ ]` open, `[x]` or `[X]` done, `[-]` or `[~]` in progress: the gramm
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -147,9 +148,16 @@ class TodoFile:
         states = [item.state for item in (self.items if items is None else items)]
         return Progress(len(states), states.count(State.DONE), states.count(State.ACTIVE))
 
+    @cached_property
+    def _by_section(self) -> dict[int | None, tuple[Item, ...]]:
+        found: dict[int | None, list[Item]] = {}
+        for item in self.items:
+            found.setdefault(item.section, []).append(item)
+        return {section: tuple(items) for section, items in found.items()}
+
     def section_items(self, section: int | None) -> tuple[Item, ...]:
         """The tasks directly under one heading, None for those before the first."""
-        return tuple(item for item in self.items if item.section == section)
+        return self._by_section.get(section, ())
 
 
 def parse(text: str, *, path: str = "") -> TodoFile:
@@ -200,7 +208,7 @@ class _Items:
     def __init__(self, markdown: Markdown, sections: tuple[Section, ...]) -> None:
         self.markdown = markdown
         self.source = markdown.source
-        self.sections = sections
+        self.section_lines = [section.line for section in sections]
         # For each list item the task that it is or stands under.
         self.owner: list[int | None] = []
         self.found: list[tuple[ListItem, re.Match[str], int | None]] = []
@@ -252,7 +260,8 @@ class _Items:
         )
 
     def _section(self, line: int) -> int | None:
-        return next((s.index for s in reversed(self.sections) if s.line <= line), None)
+        index = bisect_right(self.section_lines, line) - 1
+        return None if index < 0 else index
 
     def _details(self) -> list[list[Detail]]:
         details: list[list[Detail]] = [[] for _ in self.found]

@@ -124,8 +124,8 @@ class Filter:
         task_id: str | None,
     ) -> Filter:
         """The filter of a request; raises E_INVALID where a date is none or the range is empty."""
-        first = _instant("start_date", start)
-        last = _instant("end_date", end)
+        first = instant("start_date", start)
+        last = instant("end_date", end)
         if last is not None and end is not None and _DATE.fullmatch(end.strip()):
             last += timedelta(days=1) - timedelta(microseconds=1)
         if first and last and first > last:
@@ -154,7 +154,8 @@ class Filter:
         return after and (self.end is None or time <= self.end)
 
 
-def _instant(name: str, text: str | None) -> datetime | None:
+def instant(name: str, text: str | None) -> datetime | None:
+    """The instant that a caller wrote as a date or time, UTC by default; raises E_INVALID."""
     if text is None:
         return None
     day = _DATE.fullmatch(text.strip())
