@@ -8,10 +8,30 @@ from types import ModuleType
 from sidecar.domain.finding import Finding
 from sidecar.domain.kind import Kind
 from sidecar.domain.project import Project
-from sidecar.rules import across, memory, modes, schedules, timing, todo
+from sidecar.rules import (
+    across,
+    memory,
+    modes,
+    schedules,
+    schedules_fields,
+    schedules_syntax,
+    schedules_time,
+    timing,
+    todo,
+)
 from sidecar.rules.rule import Rule
 
-MODULES: tuple[ModuleType, ...] = (modes, schedules, todo, timing, memory, across)
+MODULES: tuple[ModuleType, ...] = (
+    modes,
+    schedules,
+    schedules_fields,
+    schedules_syntax,
+    schedules_time,
+    todo,
+    timing,
+    memory,
+    across,
+)
 
 
 def _declared(module: ModuleType) -> Iterator[Rule]:
