@@ -7,9 +7,13 @@ from typing import Any
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.services.backups import backup_file, restore_file
+from sidecar.services.delegation import delegate_task
+from sidecar.services.environment import sync_environment
 from sidecar.services.files import read_project_file, write_project_file
+from sidecar.services.memory import get_persistent_memory, update_persistent_memory
 from sidecar.services.modes import get_mode_capabilities
 from sidecar.services.nearest import did_you_mean
+from sidecar.services.recovery import error_recovery
 from sidecar.services.search import list_project_structure, search_in_files
 from sidecar.services.timing import get_time_tracking, track_task_time
 from sidecar.services.todo import get_todo_status
@@ -19,7 +23,10 @@ from sidecar.services.validation import run_validation
 _IN_ORDER: tuple[Tool[Any, Any], ...] = (
     track_task_time,
     get_time_tracking,
+    get_persistent_memory,
+    update_persistent_memory,
     get_todo_status,
+    delegate_task,
     read_project_file,
     write_project_file,
     list_project_structure,
@@ -28,6 +35,8 @@ _IN_ORDER: tuple[Tool[Any, Any], ...] = (
     restore_file,
     run_validation,
     get_mode_capabilities,
+    error_recovery,
+    sync_environment,
 )
 
 TOOLS: dict[str, Tool[Any, Any]] = {each.name: each for each in _IN_ORDER}

@@ -66,16 +66,24 @@ class Task(BaseModel):
 
 
 class TaskQueue:
-    """The tasks of a workspace, inside one transaction, at one instant."""
+    """The tasks of a workspace, inside one transaction, at one instant.
 
-    def __init__(self, transaction: Transaction, now: datetime) -> None:
+    ``moved`` are those that time alone moved on, ``escalated`` those that failed too often;
+    without ``keep`` nothing is stored.
+    """
+
+    def __init__(self, transaction: Transaction, now: datetime, *, keep: bool = True) -> None:
+        self._keep = keep
         self._transaction = transaction
         self._now = now
         loaded = (Task.model_validate(value) for _, value in transaction.items(COLLECTION))
         self.tasks = {task.id: task for task in loaded}
         self.escalated: list[Task] = []
-        for task in list(self.tasks.values()):
-            self._overtaken_by_time(task)
+        self.moved = [
+            moved
+            for task in list(self.tasks.values())
+            if (moved := self._overtaken_by_time(task)) is not None
+        ]
 
     def get(self, task_id: str) -> Task:
         """One task; raises E_NOT_FOUND."""
@@ -90,7 +98,9 @@ class TaskQueue:
         """Store a task; its time of change is now."""
         task = task.model_copy(update={"updated_at": self._now})
         self.tasks[task.id] = task
-        self._transaction.put(COLLECTION, task.id, task.model_dump(mode="json", exclude_none=True))
+        if self._keep:
+            value = task.model_dump(mode="json", exclude_none=True)
+            self._transaction.put(COLLECTION, task.id, value)
         return task
 
     def add(self, task: Task) -> Task:
@@ -196,8 +206,9 @@ class TaskQueue:
         }
         return self.put(task.model_copy(update=again))
 
-    def _overtaken_by_time(self, task: Task) -> None:
+    def _overtaken_by_time(self, task: Task) -> Task | None:
         if task.state in OPEN and task.deadline is not None and task.deadline <= self._now:
-            self.finish(task, State.FAILED, error="its deadline passed")
-        elif task.state in HELD and task.lease_expires and task.lease_expires <= self._now:
-            self.attempt_failed(task, f"the lease of {task.holder} ran out")
+            return self.finish(task, State.FAILED, error="its deadline passed")
+        if task.state in HELD and task.lease_expires and task.lease_expires <= self._now:
+            return self.attempt_failed(task, f"the lease of {task.holder} ran out")
+        return None

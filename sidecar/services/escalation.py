@@ -1,0 +1,75 @@
+"""What a person has to look at: a durable record, and an entry in the memory."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+
+from sidecar.domain.errors import SidecarError
+from sidecar.services.context import Context
+from sidecar.services.memory_log import append_memory
+from sidecar.services.task_queue import Task
+
+COLLECTION = "escalations"
+SECTION = "system_updates"
+
+
+class Escalation(BaseModel):
+    """One record: what could not be done, after how many tries, and why."""
+
+    id: str
+    subject: str
+    attempts: int
+    reason: str
+    at: str
+    noted: bool = False
+
+
+def escalate(context: Context, subject: str, *, attempts: int, reason: str) -> Escalation:
+    """Write the record, then the memory entry; the record tells whether that is there."""
+    now = context.clock()
+    record = Escalation(
+        id=f"esc-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
+        subject=subject,
+        attempts=attempts,
+        reason=reason,
+        at=now.isoformat(timespec="seconds"),
+    )
+    _store(context, record)
+    noted = record.model_copy(update={"noted": _note(context, record)})
+    _store(context, noted)
+    return noted
+
+
+def escalate_tasks(context: Context, tasks: Iterable[Task]) -> None:
+    """Tell a person of each task that failed too often."""
+    for task in tasks:
+        subject = f"Task {task.id} ({' '.join(task.description.split())[:80]})"
+        escalate(context, subject, attempts=task.attempts, reason=task.error or "no reason given")
+
+
+def escalations(context: Context) -> list[Escalation]:
+    """All records, the oldest first."""
+    with context.workspace.store.transaction() as transaction:
+        records: list[tuple[str, dict[str, Any]]] = transaction.items(COLLECTION)
+    return [Escalation.model_validate(value) for _, value in records]
+
+
+def _store(context: Context, record: Escalation) -> None:
+    with context.workspace.store.transaction() as transaction:
+        transaction.put(COLLECTION, record.id, record.model_dump(mode="json"))
+
+
+def _note(context: Context, record: Escalation) -> bool:
+    content = (
+        f"{record.subject} failed {record.attempts} times in a row and is stopped: {record.reason}"
+        f" A person decides how it goes on (record {record.id})."
+    )
+    try:
+        append_memory(context, SECTION, content, category="ESCALATION", entry_id=record.id)
+    except SidecarError:
+        return False
+    return True
