@@ -110,8 +110,8 @@ def timer_overflow(file: SchedulesFile, project: Project) -> Iterator[Hit]:
             days = (run.next - project.now).days
             message = (
                 f'"{run.schedule.label}" is due on {_local(run.next, project.tz)}, {days} days '
-                "from now: roo-scheduler's timer holds 24.8 days at most, so the task starts at once "
-                "and again and again. Start it earlier, or switch it off until then."
+                "from now: roo-scheduler's timer holds 24.8 days at most, so the task starts "
+                "at once and again and again. Start it earlier, or switch it off until then."
             )
             fix = setting(file, run.schedule, "Switch it off", safe=False, active=False)
             yield Hit(run.schedule.place("startDate", "timeInterval", "id"), message, (fix,))
