@@ -25,7 +25,7 @@ pytestmark = [
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 SIDECAR = str(Path(sysconfig.get_path("scripts")) / "sidecar")
-PATIENCE = 60  # seconds for one answer
+PATIENCE = 120  # seconds for one answer
 AGENT_FILES = (
     ".roomodes",
     ".roo/schedules.json",
@@ -209,7 +209,7 @@ def _lsp_client(uri: str) -> dict[str, Any]:
     }
 
 
-# Every tool once at least; the second word of `run_validation` is what would run the clone's code.
+# Every tool once at least, and all that `run_validation` does without consent.
 CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("get_schedule_status", {}),
     ("manage_schedules", {"action": "run_now", "schedule_id": "1"}),
@@ -232,10 +232,14 @@ CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("get_mode_capabilities", {}),
     ("error_recovery", {"operation": "tests", "error_context": "failed"}),
     ("sync_environment", {"sync_type": "full"}),
+    ("run_validation", {"validation_type": "basic"}),
     ("run_validation", {"validation_type": "config"}),
-    ("run_validation", {"validation_type": "syntax"}),
+    ("run_validation", {"validation_type": "syntax", "wait_seconds": PATIENCE}),
+    ("run_validation", {"validation_type": "tools", "wait_seconds": PATIENCE}),
+    ("run_validation", {"validation_type": "transports", "wait_seconds": PATIENCE}),
+    ("run_validation", {"validation_type": "comprehensive", "wait_seconds": PATIENCE}),
 )
-EXECUTING = ("tests", "lint", "coverage", "benchmark", "comprehensive")
+EXECUTING = ("tests", "lint", "coverage", "benchmark")
 
 
 @starts
@@ -278,6 +282,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "fix": ("fix", "--diff"),
     "next": ("next",),
     "trust": ("trust", "--show"),
+    "validate": ("validate",),
     "call": ("call", "get_system_status", '{"check_external_dependencies": true}'),
     "call tests": ("call", "run_validation", '{"validation_type": "tests"}'),
 }
