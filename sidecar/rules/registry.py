@@ -12,23 +12,31 @@ from sidecar.rules import (
     across,
     memory,
     modes,
+    modes_fields,
+    modes_groups,
+    modes_syntax,
     schedules,
     schedules_fields,
     schedules_syntax,
     schedules_time,
     timing,
+    timing_values,
     todo,
 )
 from sidecar.rules.rule import Rule
 
 MODULES: tuple[ModuleType, ...] = (
     modes,
+    modes_fields,
+    modes_groups,
+    modes_syntax,
     schedules,
     schedules_fields,
     schedules_syntax,
     schedules_time,
     todo,
     timing,
+    timing_values,
     memory,
     across,
 )
