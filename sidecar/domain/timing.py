@@ -43,6 +43,7 @@ STATUSES = (
 # How long a task may take before it counts as overdue, in seconds (the specification's limit).
 TASK_LIMIT = 3600
 MIN_FIELDS = 7
+SHOWN = 40
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d", re.ASCII)
@@ -278,3 +279,8 @@ def _texts(texts: list[str]) -> tuple[str, str, str]:
 def is_status(text: str) -> bool:
     """Whether a text is one of the words for how a task stands."""
     return text.strip().casefold() in STATUSES
+
+
+def shortened(text: str) -> str:
+    """A value short enough for a message."""
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"

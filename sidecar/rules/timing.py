@@ -1,1 +1,229 @@
-"""Rules for timing files."""
+"""Rules for the time log, task_timing.tsv."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sidecar.domain import timing
+from sidecar.domain.edit import Edit
+from sidecar.domain.finding import Fix, Severity
+from sidecar.domain.kind import Kind
+from sidecar.domain.project import Project
+from sidecar.domain.source import Span
+from sidecar.domain.timing import COLUMNS, TASK_LIMIT, Row, TimingFile, shortened
+from sidecar.domain.tsv import Segment
+from sidecar.rules.rule import Hit, rule
+
+# Writers round, floor, or take the time a moment later; beyond this the figure is wrong.
+TOLERANCE = 1.5
+
+
+@rule("TT001", Severity.ERROR, Kind.TIMING)
+def shifted_row(file: TimingFile, _project: Project) -> Iterator[Hit]:
+    """A row's fields stand under the wrong headings.
+
+    Readers take the fields by their place. Where one is missing in front, the id is read as the
+    time and the time as the mode; where a text holds a tab, everything after it moves on; a row
+    of fewer than seven fields is dropped. The task then counts nowhere.
+
+    Bad:
+        timestamp⇥mode⇥task_id⇥start_time⇥end_time⇥duration⇥task⇥result⇥priority
+        c25e8085⇥2025-04-30T10:00:00Z⇥2025-04-30T10:01:21Z⇥81⇥Commit⇥completed
+    Bad:
+        timestamp⇥mode⇥task_id⇥start_time⇥end_time⇥duration⇥task⇥result⇥priority
+        2025-04-30T10:01:21Z⇥fix_1⇥2025-04-30T10:00:00Z⇥2025-04-30T10:01:21Z⇥81⇥⇥completed⇥⇥
+    Good:
+        timestamp⇥mode⇥task_id⇥start_time⇥end_time⇥duration⇥task⇥result⇥priority
+        2025-04-30T10:00:00Z⇥⇥c25e8085⇥2025-04-30T10:00:00Z⇥2025-04-30T10:01:21Z⇥81⇥Commit⇥completed⇥
+    """
+    for row in file.rows:
+        if row.problem == "shifted":
+            shown = [field.value for field in row.fields]
+            yield Hit(
+                row.span,
+                f"The mode is missing, so readers take `{shortened(shown[1])}` for the mode and "
+                f"`{shortened(shown[2])}` for the task's id. Put the fields under their headings.",
+                (Fix("Put the fields under their headings", timing.realign(row)),),
+            )
+        elif row.problem == "extra-fields":
+            yield Hit(
+                Span(row.fields[len(COLUMNS)].span.start, row.span.end),
+                f"This row has {len(row.fields)} fields for {len(COLUMNS)} columns: a text holds "
+                "a tab, and what follows it stands under wrong headings. Write a tab as `\\t`.",
+            )
+        elif row.problem == "missing-fields":
+            yield Hit(
+                row.span,
+                f"This row has {len(row.fields)} of {len(file.columns)} fields; readers drop a row "
+                f"of fewer than {timing.MIN_FIELDS}. Add the missing ones or remove the row.",
+            )
+
+
+@rule("TT002", Severity.ERROR, Kind.TIMING)
+def foreign_encoding(file: TimingFile, _project: Project) -> Iterator[Hit]:
+    """A part of the file is not UTF-8 text.
+
+    PowerShell's `>>` writes UTF-16: every second byte is NUL, and readers that expect UTF-8 fail
+    on the whole file or lose the rows. The fix rewrites the part as UTF-8 where nothing is lost.
+    A replacement character (U+FFFD) shows that a character was lost before.
+
+    Bad:
+        timestamp⇥mode⇥task_id⇥start_time⇥end_time⇥duration⇥task⇥result⇥priority
+        t<U+0000>a<U+0000>s<U+0000>k<U+0000>
+    Good:
+        timestamp⇥mode⇥task_id⇥start_time⇥end_time⇥duration⇥task⇥result⇥priority
+        2025-04-30T10:00:00Z⇥code⇥t1⇥2025-04-30T10:00:00Z⇥2025-04-30T10:01:00Z⇥60⇥Ünï⇥completed⇥todo
+    """
+    for segment in file.table.segments:
+        yield _foreign(file, segment)
+    for row in file.rows:
+        for field in row.fields:
+            if "\ufffd" in field.raw:
+                place = field.span.start + field.raw.index("\ufffd")
+                yield Hit(
+                    Span(place, place + 1),
+                    "A character was lost here when the text was stored in another encoding "
+                    "(U+FFFD). Write it again.",
+                    severity=Severity.WARNING,
+                )
+
+
+def _foreign(file: TimingFile, segment: Segment) -> Hit:
+    count = file.source.slice(segment.span).count("\x00")
+    fixes: tuple[Fix, ...] = ()
+    if segment.text is not None:
+        fixes = (Fix("Rewrite as UTF-8", (Edit(segment.span, segment.text),)),)
+    return Hit(
+        segment.span,
+        f"{count} NUL bytes: another encoding, probably UTF-16 from PowerShell, stands inside this "
+        "UTF-8 file, and readers fail on it. Rewrite this part as UTF-8.",
+        fixes,
+    )
+
+
+@rule("TT003", Severity.WARNING, Kind.TIMING)
+def duration_mismatch(file: TimingFile, _project: Project) -> Iterator[Hit]:
+    """The duration is not the time between start and end.
+
+    Sums and means are taken from this column, in whole seconds. Whoever wrote the row took the
+    end at another moment than the duration, or the duration of a task that never ended.
+
+    Bad:
+        timestamp⇥mode⇥task_id⇥start_time⇥end_time⇥duration⇥task⇥result⇥priority
+        2025-04-30T09:30:00Z⇥code⇥t1⇥2025-04-30T09:30:00Z⇥2025-04-30T09:34:10Z⇥350⇥Run⇥completed⇥todo
+    Good:
+        timestamp⇥mode⇥task_id⇥start_time⇥end_time⇥duration⇥task⇥result⇥priority
+        2025-04-30T09:30:00Z⇥code⇥t1⇥2025-04-30T09:30:00Z⇥2025-04-30T09:34:10Z⇥250⇥Run⇥completed⇥todo
+    """
+    for row in file.rows:
+        if row.problem or not row.values["duration"].strip():
+            continue
+        place = row.span_of("duration")
+        if row.is_open:
+            yield Hit(
+                place,
+                f"This row has a duration of {row.values['duration']} s and no end: readers count "
+                "it as open and its time as spent. Add the end or clear the duration.",
+                (Fix("Clear the duration", timing.set_fields(row, {"duration": ""}), safe=False),),
+            )
+        elif row.elapsed is not None and not _fits(row.duration, row.elapsed):
+            right = max(0, int(row.elapsed))
+            yield Hit(
+                place,
+                f"The duration is {row.values['duration']} s, but from start to end it is "
+                f"{row.elapsed:.1f} s. Sums over this file are wrong by the difference.",
+                (
+                    Fix(
+                        f"Set the duration to {right}",
+                        timing.set_fields(row, {"duration": str(right)}),
+                    ),
+                ),
+            )
+
+
+def _fits(duration: int | None, elapsed: float) -> bool:
+    return duration is not None and abs(duration - elapsed) <= TOLERANCE
+
+
+@rule("TT004", Severity.WARNING, Kind.TIMING)
+def open_row(file: TimingFile, project: Project) -> Iterator[Hit]:
+    """A task was started long ago and never stopped.
+
+    An open row counts as work that goes on. After 3,600 s, the limit of a task, it was probably
+    forgotten: a session ended without a stop, or the end was written as a row of its own.
+
+    Bad:
+        timestamp⇥mode⇥task_id⇥start_time⇥end_time⇥duration⇥task⇥result⇥priority
+        2025-04-30T09:30:00Z⇥code⇥t1⇥2025-04-30T09:30:00Z⇥⇥⇥Run⇥started⇥todo
+    Good:
+        timestamp⇥mode⇥task_id⇥start_time⇥end_time⇥duration⇥task⇥result⇥priority
+        2025-05-01T10:10:00Z⇥code⇥t1⇥2025-05-01T10:10:00Z⇥⇥⇥Run⇥started⇥todo
+    """
+    for row in file.rows:
+        if not row.is_open or row.problem == "missing-fields":
+            continue
+        age = (project.now - row.started).total_seconds() if row.started else None
+        if age is not None and 0 <= age <= TASK_LIMIT:
+            continue
+        since = f"since {timing.format_time(row.started)}" if row.started else "without a start"
+        yield Hit(
+            row.span_of("task_id"),
+            f"Task `{shortened(row.task_id)}` is open {since}, beyond the limit of {TASK_LIMIT} s. "
+            "Stop it, or note when it ended.",
+            tuple(_closings(file, row)) if not row.problem else (),
+        )
+
+
+def _closings(file: TimingFile, row: Row) -> Iterator[Fix]:
+    for other in file.rows:
+        if other.task_id == row.task_id and other.line > row.line and other.ended and row.started:
+            seconds = max(0, int((other.ended - row.started).total_seconds()))
+            values = {"end_time": other.values["end_time"], "duration": str(seconds)}
+            edits = timing.set_fields(row, values)
+            yield Fix(f"Close it with the end on line {other.line + 1}", edits, safe=False)
+            return
+    if row.started:
+        edits = timing.close_row(row, end=row.started, duration=0, result="abandoned")
+        yield Fix("Close it as abandoned, with no time spent", edits, safe=False)
+
+
+@rule("TT005", Severity.WARNING, Kind.TIMING)
+def duplicate_row(file: TimingFile, _project: Project) -> Iterator[Hit]:
+    """A task's id stands on more than one row.
+
+    The same row twice counts its time twice. Two different rows under one id are mostly a start
+    and an end that were written apart: neither has a duration. Each task needs one row.
+
+    Bad:
+        timestamp⇥mode⇥task_id⇥start_time⇥end_time⇥duration⇥task⇥result⇥priority
+        2025-04-30T09:30:00Z⇥code⇥t1⇥2025-04-30T09:30:00Z⇥2025-04-30T09:31:00Z⇥60⇥Run⇥completed⇥todo
+        2025-04-30T09:30:00Z⇥code⇥t1⇥2025-04-30T09:30:00Z⇥2025-04-30T09:31:00Z⇥60⇥Run⇥completed⇥todo
+    Good:
+        timestamp⇥mode⇥task_id⇥start_time⇥end_time⇥duration⇥task⇥result⇥priority
+        2025-04-30T09:30:00Z⇥code⇥t1⇥2025-04-30T09:30:00Z⇥2025-04-30T09:31:00Z⇥60⇥Run⇥completed⇥todo
+        2025-04-30T09:40:00Z⇥code⇥t2⇥2025-04-30T09:40:00Z⇥2025-04-30T09:41:00Z⇥60⇥Run⇥completed⇥todo
+    """
+    seen: dict[str, list[Row]] = {}
+    for row in file.rows:
+        if not row.task_id or row.problem == "missing-fields":
+            continue
+        earlier = seen.setdefault(row.task_id, [])
+        same = next((other for other in earlier if _raw(other) == _raw(row)), None)
+        if same:
+            yield Hit(
+                row.span,
+                f"This row is the same as line {same.line + 1}: its time counts twice. Remove it.",
+                (Fix("Remove this row", timing.delete_row(file, row)),),
+            )
+        elif earlier:
+            lines = ", ".join(str(other.line + 1) for other in earlier)
+            yield Hit(
+                row.span_of("task_id"),
+                f"Task `{shortened(row.task_id)}` stands on line {lines} too. A task needs one row "
+                "with start, end and duration: merge them, or give this one another id.",
+            )
+        earlier.append(row)
+
+
+def _raw(row: Row) -> tuple[str, ...]:
+    return tuple(field.raw for field in row.fields)
