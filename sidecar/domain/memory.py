@@ -141,10 +141,22 @@ def render_entry(
 
 def append_entry(file: MemoryFile, name: str, entry: str) -> tuple[Edit, ...]:
     """The change that puts an entry at the end of a section, which is made where it is missing."""
-    text = file.source.text
     section = file.section(name)
-    place = section.span.end if section else _place_of(file, name)
-    addition = entry if section else f"# {SECTIONS[name]}\n\n{entry}"
+    if section is None:
+        return _inserted(file, _place_of(file, name), f"# {SECTIONS[name]}\n\n{entry}")
+    return _inserted(file, section.span.end, entry)
+
+
+def add_section(file: MemoryFile, name: str) -> tuple[Edit, ...]:
+    """The change that adds a missing section at its place; none where it is there."""
+    if file.section(name):
+        return ()
+    return _inserted(file, _place_of(file, name), f"# {SECTIONS[name]}\n")
+
+
+def _inserted(file: MemoryFile, place: int, addition: str) -> tuple[Edit, ...]:
+    """Text put at a place, with one blank line before and after it."""
+    text = file.source.text
     if place == len(text) and file.markdown.closer:
         addition = f"{file.markdown.closer}\n\n{addition}"
     kept = len(text[:place].rstrip(" \t\r\n"))

@@ -24,16 +24,20 @@ HEADINGS = ("Bad:", "Good:")
 # A docstring cannot show every character: an arrow stands for a tab, <U+0000> for any other.
 TAB_SIGN = "⇥"
 CODE_POINT = re.compile(r"<U\+([0-9A-F]{4,6})>")
-MARKER = re.compile(r"--- (?:tz: (?P<zone>\S+)|product: (?P<product>\S+)|(?P<path>\S+))\Z")
+MARKER = re.compile(
+    r"--- (?:tz: (?P<zone>\S+)|product: (?P<product>\S+)|memory-limit: (?P<limit>\d+)"
+    r"|(?P<path>\S+))\Z"
+)
 
 
 @dataclass(frozen=True)
 class Example:
-    """The files of one block, in the time zone and for the product that it names."""
+    """The files of one block, in the time zone and with the settings that it names."""
 
     files: dict[str, str]
     zone: str = "UTC"
     product: str = "roo"
+    memory_limit: int = 300
 
     def project(self, kinds: dict[str, Kind]) -> Project:
         """The block's files as a project at the instant of all examples."""
@@ -41,7 +45,13 @@ class Example:
             kinds[path].value: parse_file(kinds[path], text, path=path, product=self.product)
             for path, text in self.files.items()
         }
-        return Project(EXAMPLE_NOW, ZoneInfo(self.zone), product=self.product, **models)  # type: ignore[arg-type]
+        return Project(
+            EXAMPLE_NOW,
+            ZoneInfo(self.zone),
+            product=self.product,
+            memory_line_limit=self.memory_limit,
+            **models,  # type: ignore[arg-type]
+        )
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,7 @@ def parse_page(docstring: str, kind: Kind) -> Page:
 
 def _example(lines: list[str], kind: Kind) -> Example:
     text = textwrap.dedent("\n".join(lines)).strip("\n")
-    zone, product, path = "UTC", "roo", DEFAULT_PATHS[kind]
+    zone, product, limit, path = "UTC", "roo", "300", DEFAULT_PATHS[kind]
     files: dict[str, list[str]] = {}
     for line in text.split("\n"):
         marker = MARKER.match(line)
@@ -84,7 +94,9 @@ def _example(lines: list[str], kind: Kind) -> Example:
             path = marker["path"]
         else:
             zone, product = marker["zone"] or zone, marker["product"] or product
-    return Example({name: "\n".join([*body, ""]) for name, body in files.items()}, zone, product)
+            limit = marker["limit"] or limit
+    texts = {name: "\n".join([*body, ""]) for name, body in files.items()}
+    return Example(texts, zone, product, int(limit))
 
 
 def _characters(line: str) -> str:

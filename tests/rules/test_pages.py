@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sidecar.domain.edit import apply_edits
@@ -23,7 +25,7 @@ def subject(rule: Rule, example: Example) -> tuple[str, str]:
 
 def findings(rule: Rule, example: Example, path: str, text: str):
     """What the rule finds in the example, its own file having this text."""
-    changed = Example(example.files | {path: text}, example.zone, example.product)
+    changed = replace(example, files=example.files | {path: text})
     kinds = {name: kind_of(name) or rule.kind for name in changed.files}
     project = changed.project(kinds)
     file = parse_file(rule.kind, text, path=path, product=example.product)
