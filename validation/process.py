@@ -25,7 +25,10 @@ LOG_LIMIT_BYTES = 200_000_000
 TAIL_BYTES = 20_000
 LAUNCHER = Path(__file__).with_name("launcher.py")
 # What an outer pytest or coverage leaves in the environment would change the inner one's results.
-FOREIGN = ("PYTEST_", "COVERAGE_PROCESS_", "COV_CORE_", "PYTHONSAFEPATH", "NOX_", "MAKEFLAGS")
+FOREIGN = (
+    "PYTEST_CURRENT_TEST", "PYTEST_XDIST_", "PYTEST_VERSION", "COVERAGE_PROCESS_", "COV_CORE_",
+    "PYTHONSAFEPATH", "MAKEFLAGS", "MFLAGS",
+)  # fmt: skip
 
 Ending = Literal["exit", "limit", "stopped", "cancelled", "flooded", "killed", "not started"]
 

@@ -67,7 +67,11 @@ def _teller(run: Run) -> Callable[[EventStream], None]:
 
 
 def _argv(run: Run, stage: Stage, python: Interpreter, folder: Path) -> list[str]:
-    options = {"events": str(folder / "events.ndjson"), "keep_path": run.plan.keep_path}
+    options = {
+        "events": str(folder / "events.ndjson"),
+        "keep_path": run.plan.keep_path,
+        "benchmark_storage": (folder / "benchmarks").as_uri(),
+    }
     if _measures(run, stage, python):
         options["coverage"] = str(folder / "coverage.json")
     stall = run.plan.stall_seconds
@@ -77,13 +81,9 @@ def _argv(run: Run, stage: Stage, python: Interpreter, folder: Path) -> list[str
         *("-o", f"cache_dir={folder / 'pytest_cache'}"),
         *("-o", f"faulthandler_timeout={stall * 0.9:g}"),
     ]
-    if "pytest_cov" in python.modules and "coverage" in options:
-        arguments.append("--no-cov")  # two measurements at once would spoil both
     if stage.kind == "benchmark":
         report = folder / "benchmark.json"
         arguments += ["--benchmark-only", f"--benchmark-json={report}"]
-    elif "pytest_benchmark" in python.modules:
-        arguments.append("--benchmark-disable")
     if run.plan.keyword:
         arguments.append(f"-k{run.plan.keyword}")
     if run.fail_fast:

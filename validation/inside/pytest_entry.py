@@ -21,6 +21,32 @@ except ImportError:
 
 if TYPE_CHECKING:
     import warnings
+    from collections.abc import Iterator
+
+
+class Quiet:
+    """Keeps other plugins from measuring at the same time and from writing into the project.
+
+    Done here and not by arguments: a plugin that is installed but not loaded knows no arguments.
+    """
+
+    def __init__(self, *, measures: bool, storage: str) -> None:
+        self._measures = measures
+        self._storage = storage
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_load_initial_conftests(self, early_config: pytest.Config) -> Iterator[None]:
+        """Two measurements of coverage at once would spoil both; pytest-cov starts here."""
+        if self._measures and hasattr(early_config.known_args_namespace, "cov_source"):
+            early_config.known_args_namespace.cov_source = None
+        yield
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """A benchmark among the tests is run once, as a test, unless it was asked for."""
+        if hasattr(config.option, "benchmark_storage"):
+            config.option.benchmark_storage = self._storage
+            config.option.benchmark_disable = not config.option.benchmark_only
 
 
 class Events:
@@ -117,8 +143,9 @@ def main() -> int:
         sys.path.insert(0, str(Path.cwd()))
     measurement = Measurement(options["coverage"]) if options.get("coverage") else None
     sys.argv = ["pytest", *arguments]
+    quiet = Quiet(measures=measurement is not None, storage=options["benchmark_storage"])
     try:
-        return int(pytest.main(arguments, plugins=[Events(options["events"])]))
+        return int(pytest.main(arguments, plugins=[Events(options["events"]), quiet]))
     finally:
         sys.stdout.flush()
         if measurement is not None:
