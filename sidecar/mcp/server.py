@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -18,19 +18,36 @@ from mcp.server import Server, ServerRequestContext
 from mcp.server.context import CallNext, HandlerResult
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
+    INTERNAL_ERROR,
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
+    Completion,
+    GetPromptRequestParams,
+    GetPromptResult,
+    ListPromptsResult,
+    ListResourcesResult,
     ListToolsResult,
     PaginatedRequestParams,
+    PromptMessage,
+    PromptReference,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+    TextContent,
+    TextResourceContents,
 )
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.mcp import calls
 from sidecar.mcp.listing import listed
+from sidecar.mcp.prompts import PROMPTS, completions
+from sidecar.mcp.resources import MIME_TYPE, RESOURCES
 from sidecar.services import registry
 from sidecar.services.calling import called
 from sidecar.services.context import Client, Context, Progress
+from sidecar.services.nearest import did_you_mean
 from sidecar.services.tool import Tool
 
 log = logging.getLogger(__name__)
@@ -38,6 +55,7 @@ log = logging.getLogger(__name__)
 MakeContext = Callable[[Client, Progress], Context]
 McpServer = Server[Any]
 Request = ServerRequestContext[Any, Any]
+T = TypeVar("T")
 
 # Cline gives a call 60 s; an answer that comes later reaches nobody.
 DEADLINE_SECONDS = 55.0
@@ -64,6 +82,11 @@ def build(
         instructions=INSTRUCTIONS,
         on_list_tools=face.list_tools,
         on_call_tool=face.call_tool,
+        on_list_resources=face.list_resources,
+        on_read_resource=face.read_resource,
+        on_list_prompts=face.list_prompts,
+        on_get_prompt=face.get_prompt,
+        on_completion=face.complete,
     )
     server.middleware = [_accept_arguments_as_text]
     return server
@@ -98,6 +121,65 @@ class _Face:
                 work, abandon_on_cancel=True, limiter=self._limiter
             )
         return calls.refused(_too_late(tool, deadline))
+
+    async def list_resources(
+        self, _: Request, __: PaginatedRequestParams | None
+    ) -> ListResourcesResult:
+        """Everything that can be read without a call."""
+        return ListResourcesResult(resources=[each.listing() for each in RESOURCES.values()])
+
+    async def read_resource(
+        self, request: Request, params: ReadResourceRequestParams
+    ) -> ReadResourceResult:
+        """One resource as it is now."""
+        source = RESOURCES.get(params.uri)
+        if source is None:
+            told = f"There is no resource {params.uri[:200]}."
+            raise MCPError(INVALID_PARAMS, told, {"uri": params.uri})
+        text = await self._beside(request, source.text)
+        contents = TextResourceContents(uri=source.uri, mime_type=MIME_TYPE, text=text)
+        return ReadResourceResult(contents=[contents])
+
+    async def list_prompts(
+        self, _: Request, __: PaginatedRequestParams | None
+    ) -> ListPromptsResult:
+        """Every prompt and its arguments."""
+        return ListPromptsResult(prompts=[each.listing() for each in PROMPTS.values()])
+
+    async def get_prompt(self, request: Request, params: GetPromptRequestParams) -> GetPromptResult:
+        """One prompt with the facts of this moment."""
+        template = PROMPTS.get(params.name)
+        if template is None:
+            told = did_you_mean(params.name, PROMPTS) or f"The prompts are: {', '.join(PROMPTS)}."
+            raise MCPError(INVALID_PARAMS, f"There is no prompt `{params.name[:200]}`. {told}")
+        given = params.arguments or {}
+        missing = [a.name for a in template.arguments if a.required and not given.get(a.name)]
+        if missing:
+            raise MCPError(INVALID_PARAMS, f"`{template.name}` needs {', '.join(missing)}.")
+        text = await self._beside(request, lambda context: template.text(context, given))
+        message = PromptMessage(role="user", content=TextContent(type="text", text=text))
+        return GetPromptResult(description=template.description, messages=[message])
+
+    async def complete(self, request: Request, params: CompleteRequestParams) -> CompleteResult:
+        """Values for a prompt's argument."""
+        ref, argument = params.ref, params.argument
+        values: list[str] = []
+        if isinstance(ref, PromptReference):
+            values = await self._beside(
+                request,
+                lambda context: completions(context, ref.name, argument.name, argument.value),
+            )
+        return CompleteResult(completion=Completion(values=values, total=len(values)))
+
+    async def _beside(self, request: Request, work: Callable[[Context], T]) -> T:
+        """Run work beside the event loop; a refusal becomes a protocol error with its sentence."""
+        context = self._make_context(_client(request, self._session), _progress(request))
+        try:
+            return await anyio.to_thread.run_sync(
+                partial(work, context), abandon_on_cancel=True, limiter=self._limiter
+            )
+        except SidecarError as error:
+            raise MCPError(INTERNAL_ERROR, f"{error.code.value}: {error}") from error
 
 
 async def _accept_arguments_as_text(ctx: Request, call_next: CallNext) -> HandlerResult:

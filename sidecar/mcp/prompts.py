@@ -1,0 +1,197 @@
+"""Prompts that a person picks: each brings the facts it needs, so that nothing has to be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from mcp_types import Prompt, PromptArgument
+
+from sidecar.domain.errors import SidecarError
+from sidecar.services.calling import called
+from sidecar.services.context import Context
+from sidecar.services.diagnosis import diagnose_workspace
+from sidecar.services.registry import resolve
+from sidecar.services.task_queue import COLLECTION as TASKS
+
+STAGES = ("implementation", "validation", "quality", "integration", "planning")
+MAX_PART = 4_000
+MAX_FINDINGS = 100
+MAX_COMPLETIONS = 100
+
+Arguments = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a prompt, and the values that would complete what was typed."""
+
+    name: str
+    description: str
+    required: bool = False
+    values: Callable[[Context], list[str]] = lambda _: []
+
+
+@dataclass(frozen=True)
+class Template:
+    """One prompt: what it is for, and how its text is made."""
+
+    name: str
+    title: str
+    description: str
+    arguments: tuple[Argument, ...]
+    text: Callable[[Context, Arguments], str]
+
+    def listing(self) -> Prompt:
+        """What ``prompts/list`` tells of it."""
+        arguments = [
+            PromptArgument(name=each.name, description=each.description, required=each.required)
+            for each in self.arguments
+        ]
+        return Prompt(
+            name=self.name,
+            title=self.title,
+            description=self.description,
+            arguments=arguments or None,
+        )
+
+
+def completions(context: Context, prompt: str, argument: str, typed: str) -> list[str]:
+    """The known values of a prompt's argument that begin with what was typed."""
+    template = PROMPTS.get(prompt)
+    known = template.arguments if template else ()
+    values = next((each.values(context) for each in known if each.name == argument), [])
+    return [value for value in values if value.startswith(typed)][:MAX_COMPLETIONS]
+
+
+def _part(context: Context, title: str, tool: str, **arguments: Any) -> str:
+    """A tool's text form under a heading; what refuses says why."""
+    try:
+        text = called(resolve(tool), context, arguments).summary()
+    except SidecarError as error:
+        text = str(error)
+    shown = text if len(text) <= MAX_PART else f"{text[:MAX_PART]}…"
+    return f"## {title}\n{shown}"
+
+
+def _orchestrate(context: Context, arguments: Arguments) -> str:
+    stage = arguments.get("stage")
+    asked = f" We are in the stage `{stage}`." if stage else ""
+    return "\n\n".join(
+        [
+            (
+                "Take the loop one step further. The stages follow each other: Implementation,"
+                f" Validation, Quality, Integration, Planning, and again.{asked}"
+                " The schedules decide what is due; the plan informs, it starts nothing by itself."
+                " Start the clock with track_task_time before the work and stop it after; write what"
+                " was learned with update_persistent_memory; hand work to a mode with delegate_task."
+                " Ask a question only where the facts below contradict each other."
+            ),
+            _part(context, "Due work", "get_schedule_status"),
+            _part(context, "Open plan items", "get_todo_status", limit=20),
+            _part(context, "Memory", "get_persistent_memory", limit=5),
+            _part(context, "Health and recent failures", "get_system_status"),
+        ]
+    )
+
+
+def _plan(context: Context, arguments: Arguments) -> str:
+    return "\n\n".join(
+        [
+            (
+                f"Plan this: {arguments.get('goal', '')}\n"
+                "Write it as a section of TODO.md: one `- [ ]` line a step, small enough for an hour,"
+                " each with the mode that should do it and how it is proved. Keep what is there."
+            ),
+            _part(context, "The plan so far", "get_todo_status", limit=50),
+            _part(context, "Modes", "get_mode_capabilities"),
+        ]
+    )
+
+
+def _fix_config(context: Context, arguments: Arguments) -> str:
+    wanted = arguments.get("path", "")
+    lines = list(islice(_findings(context, wanted), MAX_FINDINGS))
+    return "\n\n".join(
+        [
+            (
+                "Mend these findings with the smallest edits; keep comments, order and unknown keys."
+                " sync_environment applies the fixes that are safe; check again afterwards with"
+                " run_validation (validation_type config)."
+            ),
+            "\n".join(lines) or "Nothing is wrong.",
+        ]
+    )
+
+
+def _findings(context: Context, wanted: str) -> Iterator[str]:
+    for report in diagnose_workspace(context.workspace, context.settings, context.clock()):
+        if wanted in {"", report.path}:
+            if report.error:
+                yield f"{report.path}: {report.error}"
+            for finding in report.findings:
+                line = report.source.position(finding.span.start).line + 1
+                yield f"{report.path}:{line} {finding.severity} {finding.code}: {finding.message}"
+
+
+def _review_run(context: Context, arguments: Arguments) -> str:
+    task_id = arguments.get("task_id", "")
+    asked = {"action": "status", "task_id": task_id} if task_id else {"action": "status"}
+    return "\n\n".join(
+        [
+            (
+                "Review what was done: does the result meet the task, within its time, and is it"
+                " proved? Name what is missing. Write one memory entry if something was learned."
+            ),
+            _part(context, "The task", "delegate_task", **asked),
+            _part(context, "Time", "get_time_tracking", limit=10),
+            _part(context, "The plan", "get_todo_status", limit=20),
+        ]
+    )
+
+
+def _paths(context: Context) -> list[str]:
+    reports = diagnose_workspace(context.workspace, context.settings, context.clock())
+    return [report.path for report in reports]
+
+
+def _task_ids(context: Context) -> list[str]:
+    with context.workspace.store.transaction() as transaction:
+        return [key for key, _ in reversed(transaction.items(TASKS))]
+
+
+PROMPTS: dict[str, Template] = {
+    template.name: template
+    for template in (
+        Template(
+            "orchestrate",
+            "Take the loop one step further",
+            "What is due, planned, remembered and failing, and how to go on",
+            (Argument("stage", "Where the loop stands", values=lambda _: list(STAGES)),),
+            _orchestrate,
+        ),
+        Template(
+            "plan",
+            "Plan a goal",
+            "Turn a goal into steps of TODO.md",
+            (Argument("goal", "What is to be reached", required=True),),
+            _plan,
+        ),
+        Template(
+            "fix-config",
+            "Mend the state files",
+            "Every finding by file and line, and how to mend it",
+            (Argument("path", "Only this file", values=_paths),),
+            _fix_config,
+        ),
+        Template(
+            "review-run",
+            "Review a run",
+            "The task, its time and the plan, to judge what was done",
+            (Argument("task_id", "The delegated task", values=_task_ids),),
+            _review_run,
+        ),
+    )
+}
