@@ -67,6 +67,7 @@ class Reading:
     document: Document
     content: Value
     parsed_as: Literal["yaml", "json", "nothing"]
+    noticed: int | None = None
 
 
 def load(text: str, *, filename: str = ".roomodes", product: str = "roo") -> LoadResult:
@@ -77,7 +78,8 @@ def load(text: str, *, filename: str = ".roomodes", product: str = "roo") -> Loa
 def read(text: str, filename: str, profile: Profile) -> Reading:
     """Clean the text and parse it as YAML, else, in a project file, as JSON."""
     cleaned = clean(text)
-    document = yaml.parse(cleaned.text)
+    parsed = yaml.read(cleaned.text)
+    document, noticed = parsed.document, parsed.noticed
     if not document.problems:
         return Reading(cleaned, document, to_javascript(document.root), "yaml")
     if filename.endswith(profile.files):
@@ -85,7 +87,7 @@ def read(text: str, filename: str, profile: Profile) -> Reading:
             return Reading(cleaned, document, from_json(text), "json")
         except (ValueError, RecursionError):
             pass
-    return Reading(cleaned, document, None, "nothing")
+    return Reading(cleaned, document, None, "nothing", noticed)
 
 
 def judge(reading: Reading, filename: str, profile: Profile) -> LoadResult:
@@ -114,16 +116,10 @@ def judge(reading: Reading, filename: str, profile: Profile) -> LoadResult:
 
 
 def error_line(reading: Reading) -> int | None:
-    """The line that the product names: that of the first problem."""
-    named = [problem for problem in reading.document.problems if problem.kind not in UNPLACED]
-    if not named:
+    """The line that the product names, which counts line feeds only."""
+    if reading.noticed is None:
         return None
-    # The library counts line feeds only.
-    return reading.cleaned.text.count("\n", 0, named[0].span.start) + 1
-
-
-# These are found after the parse, by an exception that names no line.
-UNPLACED = frozenset({"unknown-alias", "alias-limit", "too-deep"})
+    return reading.cleaned.text.count("\n", 0, reading.noticed) + 1
 
 
 def _truthy(value: Value) -> bool:

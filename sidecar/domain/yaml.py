@@ -7,6 +7,7 @@ accepts. libyaml disagrees in 5 of 100 mutated files, reports a single problem a
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from sidecar.domain.source import Span
 from sidecar.domain.tree import Document, Node
@@ -16,13 +17,27 @@ BYTE_ORDER_MARK = "\ufeff"
 DIRECTIVE = re.compile(r"%[^\n]*")
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A document, and the offset at which the products' parser notices the first problem."""
+
+    document: Document
+    noticed: int | None
+
+
 def parse(text: str) -> Document:
     """The tree of the text's one document and every problem in it; never raises."""
+    return read(text).document
+
+
+def read(text: str) -> Reading:
+    """The document, and where the products say that it is broken; never raises."""
     reader = BlockReader(text)
     reader.new_line(1 if text.startswith(BYTE_ORDER_MARK) else 0)
     root = _document(reader)
     problems = sorted(reader.problems, key=lambda problem: problem.span)
-    return Document(root, tuple(problems))
+    noticed = min(reader.noticed, default=None)
+    return Reading(Document(root, tuple(problems)), noticed)
 
 
 def _document(reader: BlockReader) -> Node | None:

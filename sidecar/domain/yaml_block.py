@@ -240,7 +240,7 @@ class BlockReader(FlowReader):
         fixes: tuple[Fix, ...] = ()
         if self.text[at] not in "\"'[{":
             fixes = (Fix("Put the text in quotes", quote_edits(self.text, span)),)
-        self.problem(Span(colon, colon + 1), "unquoted-colon", message, *fixes)
+        self.problem(Span(colon, colon + 1), "unquoted-colon", message, *fixes, noticed=at)
         return Scalar(span, fold(self.text[span.start : span.end]))
 
     def _sequence(self, column: int) -> Sequence:
@@ -257,7 +257,7 @@ class BlockReader(FlowReader):
 
     def _goes_on(self, column: int, *, dash: bool) -> bool:
         """Move to the next item; false where the line belongs to an outer collection."""
-        tab = self.skip().tab
+        self.skip()
         if self.at_end():
             return False
         here = self.indicator("-")
@@ -267,7 +267,8 @@ class BlockReader(FlowReader):
         if owner is None or here != dash:
             self._stray(here=here)
             return self._goes_on(column, dash=dash)
-        if tab and self.first_on_line() and (dash or self.indent <= column):
+        tab = self.first_on_line() and "\t" in self.text[self.line_start : self.at]
+        if tab and (dash or self.indent <= column):
             self._tab_problem(fresh=True)
         elif self.indent != column and self.first_on_line():
             self._bad_indent(column)
@@ -287,8 +288,15 @@ class BlockReader(FlowReader):
         message = "This line belongs to no list and no mapping that is open here."
         if here:
             kind, message = "stray-marker", "A list item stands where a key is expected."
-        self.problem(Span(self.at, end), kind, message)
+        self.problem(Span(self.at, end), kind, message, noticed=self._after_content())
         self.at = end
+
+    def _after_content(self) -> int:
+        """The line after the last one with content, where the products notice a stray line."""
+        lines = self.text[: self.line_start].split("\n")
+        while len(lines) > 1 and lines[-1].strip()[:1] in {"", "#"}:
+            lines.pop()
+        return min(len("\n".join(lines)) + 1, self.line_start)
 
     def _bad_indent(self, column: int) -> None:
         message = (
@@ -298,7 +306,7 @@ class BlockReader(FlowReader):
         edit = indent_edit(self.text, self.line_start, column)
         fix = Fix(f"Indent by {column} spaces", (edit,), safe=False)
         span = Span(self.at, self.line_end(self.at))
-        self.problem(span, "bad-indent", message, fix)
+        self.problem(span, "bad-indent", message, fix, noticed=self._after_content())
 
     def _mapping(self, column: int, key: Node | None) -> Mapping:
         start = key.span.start if key else self.at
@@ -375,7 +383,7 @@ class BlockReader(FlowReader):
         key = self.block_node(column, "explicit")
         self.skip()
         value: Node = Scalar(Span(self.at, self.at), None)
-        if self.indicator(":") and self.first_on_line() and self.indent == column:
+        if self.indicator(":") and self.first_on_line() and self.indent >= column:
             self.at += 1
             value = self.block_node(column, "explicit")
         else:

@@ -78,7 +78,9 @@ class FlowReader(Scanner):
             f"`{self.text[start]}` is never closed by `{closer}`"
             ", or its lines are not indented more than the key."
         )
-        self.problem(Span(start, start + 1), "unclosed-bracket", message)
+        end = len(self.text[: self.at].rstrip())
+        noticed = min(end + 1, len(self.text))
+        self.problem(Span(start, start + 1), "unclosed-bracket", message, noticed=noticed)
         if self.first_on_line() and self.at > self.line_start:
             self.at = self.line_start + self.indent
 

@@ -39,6 +39,8 @@ BAD_STARTS = {
 # What npm yaml allows before it calls a document an attack.
 ALIAS_LIMIT = 100
 MAX_DEPTH = 120
+# These are found after the parse, by an exception that names no line.
+UNPLACED = frozenset({"unknown-alias", "alias-limit", "too-deep"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +85,20 @@ class Scanner:
     indent: int = 0
     depth: int = 0
     problems: list[SyntaxProblem] = field(default_factory=list)
+    noticed: list[int] = field(default_factory=list)
     anchors: dict[str, Anchor] = field(default_factory=dict)
     # Alias uses so far, summed per anchor under construction, as npm yaml weighs them.
     open_weights: list[int] = field(default_factory=list)
 
-    def problem(self, span: Span, kind: str, message: str, *fixes: Fix) -> None:
-        """Note what could not be read."""
+    def problem(
+        self, span: Span, kind: str, message: str, *fixes: Fix, noticed: int | None = None
+    ) -> None:
+        """Note what could not be read; the products name the line where they noticed it."""
         start = min(span.start, len(self.text))
         end = max(start, min(span.end, len(self.text)))
         self.problems.append(SyntaxProblem(Span(start, end), message, kind, fixes))
+        if kind not in UNPLACED:
+            self.noticed.append(start if noticed is None else noticed)
 
     def peek(self, ahead: int = 0) -> str:
         """The character here, or an empty string at the end."""
@@ -261,8 +268,9 @@ class Scanner:
         end = self._quote_cut(start, match.end() if match else len(self.text), floor)
         closed = match is not None and end == match.end()
         if not closed:
-            self._unclosed(start, end if match else self.line_end(start), quote)
+            noticed = end
             end = end if match else self.line_end(start)
+            self._unclosed(start, end, quote, noticed)
         inner = self.text[start + 1 : end - 1 if closed else end]
         self._moved_to(end)
         style = Style.DOUBLE if quote == '"' else Style.SINGLE
@@ -294,12 +302,13 @@ class Scanner:
             newline = self.text.find("\n", line, end)
         return end
 
-    def _unclosed(self, start: int, end: int, quote: str) -> None:
+    def _unclosed(self, start: int, end: int, quote: str, noticed: int) -> None:
         name = "double" if quote == '"' else "single"
         message = f"This {name} quote is never closed: the text after it is read as one string."
         at = self.line_end(start)
         fix = Fix("Close the quote", (Edit(Span(at, at), quote),), safe=False)
-        self.problem(Span(start, max(end, start + 1)), "unclosed-quote", message, fix)
+        span = Span(start, max(end, start + 1))
+        self.problem(span, "unclosed-quote", message, fix, noticed=noticed)
 
     def block_scalar(self, floor: int, properties: Properties = NO_PROPERTIES) -> Scalar:
         """Read a block scalar and its lines, which must be indented by at least ``floor``."""

@@ -45,7 +45,7 @@ class Placed(NamedTuple):
 
     mode: Mode
     entry: Entry
-    index: int
+    position: int
     group: Group
 
 
@@ -115,7 +115,7 @@ def _regrouped(file: ModesFile, placed: Placed, meant: str | None) -> tuple[Fix,
     if meant is not None and node is not None and meant not in taken:
         sure = group.name is not None and nearest(group.name, [meant]) is not None
         return (Fix(f"Change to `{meant}`", (replace_scalar(node, meant),), safe=sure),)
-    edit = remove_item(file.source.text, placed.entry, placed.index)
+    edit = remove_item(file.source.text, placed.entry, placed.position)
     return (Fix(f"Remove `{group.name}`", (edit,), safe=False),) if edit else ()
 
 
@@ -379,7 +379,7 @@ def duplicate_group(file: ModesFile, _: Project) -> Iterator[Hit]:
             names.add(name)
             continue
         message = f"`{name}` is listed twice in this mode, and {loses_all(file)}. Remove one."
-        edit = remove_item(file.source.text, placed.entry, placed.index)
+        edit = remove_item(file.source.text, placed.entry, placed.position)
         plain = isinstance(group.node, Scalar)
         fixes = (Fix("Remove the second one", (edit,), safe=plain),) if edit else ()
         yield Hit(group.span, message, fixes)
@@ -423,6 +423,6 @@ def deprecated_browser(file: ModesFile, _: Project) -> Iterator[Hit]:
             f"{file.profile.title} has no tool group `{group.name}` any more and ignores it: the "
             "mode gets no browser. Remove it, or use an MCP server."
         )
-        edit = remove_item(file.source.text, placed.entry, placed.index)
+        edit = remove_item(file.source.text, placed.entry, placed.position)
         fixes = (Fix(f"Remove `{group.name}`", (edit,)),) if edit else ()
         yield Hit(group.span, message, fixes)
