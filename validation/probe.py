@@ -158,12 +158,12 @@ def probe_transports(findings: Findings) -> None:
     """Open a session over each transport, list the tools, call one."""
     with scratch_sidecar() as sidecar:
         _try(findings, "stdio", lambda: Client(Stdio(sidecar.argv, sidecar.env)))
-        with _http_sidecar(sidecar) as base:
+        with http_sidecar(sidecar) as base:
             if not base:
                 for name in ("http", "sse", "http without the token"):
                     findings.note(name, "The server did not say where it listens.")
                 return
-            headers = {"Authorization": f"Bearer {_token(sidecar)}"}
+            headers = {"Authorization": f"Bearer {token(sidecar)}"}
             _try(findings, "http", lambda: Client(StreamableHttp(f"{base}/mcp", headers)))
             _try(findings, "sse", lambda: Client(Sse(f"{base}/sse", headers)))
             _refused(findings, f"{base}/mcp")
@@ -193,7 +193,8 @@ def _refused(findings: Findings, url: str) -> None:
         findings.note("http without the token", "" if "HTTP 40" in told else told)
 
 
-def _token(sidecar: Sidecar) -> str:
+def token(sidecar: Sidecar) -> str:
+    """The token that HTTP clients of that sidecar send."""
     command = [sys.executable, "-P", "-m", "sidecar", "token"]
     done = subprocess.run(command, env=sidecar.env, capture_output=True, text=True, check=False)
     words = done.stdout.split()
@@ -201,7 +202,7 @@ def _token(sidecar: Sidecar) -> str:
 
 
 @contextlib.contextmanager
-def _http_sidecar(sidecar: Sidecar) -> Iterator[str]:
+def http_sidecar(sidecar: Sidecar) -> Iterator[str]:
     """The address of a sidecar that serves HTTP; empty when it does not come up."""
     server = subprocess.Popen(
         [*sidecar.argv, "--http", "--port", "0"],

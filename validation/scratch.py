@@ -75,14 +75,14 @@ CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("read_project_file", {"file_path": "src/hello.txt"}),
     ("write_project_file", {"file_path": "src/new.txt", "content": "new\n"}),
     ("list_project_structure", {}),
-    ("search_in_files", {"search_pattern": "hello"}),
+    ("search_in_files", {"pattern": "hello"}),
     ("backup_file", {"file_path": "src/hello.txt"}),
     ("restore_file", {"file_path": "src/hello.txt"}),
     ("get_system_status", {}),
     ("switch_mode", {"target_mode": "implementation-core"}),
     ("run_validation", {"validation_type": "config"}),
     ("get_mode_capabilities", {"include_instructions": False}),
-    ("error_recovery", {"operation": "probe", "error_context": "a probe's own error"}),
+    ("error_recovery", {"operation": "probe", "error_context": {"error": "a probe's own"}}),
     ("sync_environment", {}),
 )
 
