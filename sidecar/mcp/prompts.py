@@ -21,6 +21,23 @@ MAX_PART = 4_000
 MAX_FINDINGS = 100
 MAX_COMPLETIONS = 100
 
+_ORCHESTRATE = """\
+Take the loop one step further. The stages follow each other: Implementation, Validation, Quality,
+Integration, Planning, and again. The schedules decide what is due; the plan informs, it starts
+nothing by itself. Start the clock with track_task_time before the work and stop it after; write
+what was learned with update_persistent_memory; hand work to a mode with delegate_task. Ask a
+question only where the facts below contradict each other."""
+_PLAN = """\
+Write it as a section of TODO.md: one `- [ ]` line a step, small enough for an hour, each with the
+mode that should do it and how it is proved. Keep what is there."""
+_FIX_CONFIG = """\
+Mend these findings with the smallest edits; keep comments, order and unknown keys.
+sync_environment applies the fixes that are safe; check again afterwards with run_validation
+(validation_type config)."""
+_REVIEW = """\
+Review what was done: does the result meet the task, within its time, and is it proved? Name what
+is missing. Write one memory entry if something was learned."""
+
 Arguments = Mapping[str, str]
 
 
@@ -78,52 +95,28 @@ def _part(context: Context, title: str, tool: str, **arguments: Any) -> str:
 
 def _orchestrate(context: Context, arguments: Arguments) -> str:
     stage = arguments.get("stage")
-    asked = f" We are in the stage `{stage}`." if stage else ""
-    return "\n\n".join(
-        [
-            (
-                "Take the loop one step further. The stages follow each other: Implementation,"
-                f" Validation, Quality, Integration, Planning, and again.{asked}"
-                " The schedules decide what is due; the plan informs, it starts nothing by itself."
-                " Start the clock with track_task_time before the work and stop it after; write what"
-                " was learned with update_persistent_memory; hand work to a mode with delegate_task."
-                " Ask a question only where the facts below contradict each other."
-            ),
-            _part(context, "Due work", "get_schedule_status"),
-            _part(context, "Open plan items", "get_todo_status", limit=20),
-            _part(context, "Memory", "get_persistent_memory", limit=5),
-            _part(context, "Health and recent failures", "get_system_status"),
-        ]
-    )
+    parts = [
+        _ORCHESTRATE + (f" We are in the stage `{stage}`." if stage else ""),
+        _part(context, "Due work", "get_schedule_status"),
+        _part(context, "Open plan items", "get_todo_status", limit=20),
+        _part(context, "Memory", "get_persistent_memory", limit=5),
+        _part(context, "Health and recent failures", "get_system_status"),
+    ]
+    return "\n\n".join(parts)
 
 
 def _plan(context: Context, arguments: Arguments) -> str:
-    return "\n\n".join(
-        [
-            (
-                f"Plan this: {arguments.get('goal', '')}\n"
-                "Write it as a section of TODO.md: one `- [ ]` line a step, small enough for an hour,"
-                " each with the mode that should do it and how it is proved. Keep what is there."
-            ),
-            _part(context, "The plan so far", "get_todo_status", limit=50),
-            _part(context, "Modes", "get_mode_capabilities"),
-        ]
-    )
+    parts = [
+        f"Plan this: {arguments.get('goal', '')}\n{_PLAN}",
+        _part(context, "The plan so far", "get_todo_status", limit=50),
+        _part(context, "Modes", "get_mode_capabilities"),
+    ]
+    return "\n\n".join(parts)
 
 
 def _fix_config(context: Context, arguments: Arguments) -> str:
-    wanted = arguments.get("path", "")
-    lines = list(islice(_findings(context, wanted), MAX_FINDINGS))
-    return "\n\n".join(
-        [
-            (
-                "Mend these findings with the smallest edits; keep comments, order and unknown keys."
-                " sync_environment applies the fixes that are safe; check again afterwards with"
-                " run_validation (validation_type config)."
-            ),
-            "\n".join(lines) or "Nothing is wrong.",
-        ]
-    )
+    lines = list(islice(_findings(context, arguments.get("path", "")), MAX_FINDINGS))
+    return "\n\n".join([_FIX_CONFIG, "\n".join(lines) or "Nothing is wrong."])
 
 
 def _findings(context: Context, wanted: str) -> Iterator[str]:
@@ -139,17 +132,13 @@ def _findings(context: Context, wanted: str) -> Iterator[str]:
 def _review_run(context: Context, arguments: Arguments) -> str:
     task_id = arguments.get("task_id", "")
     asked = {"action": "status", "task_id": task_id} if task_id else {"action": "status"}
-    return "\n\n".join(
-        [
-            (
-                "Review what was done: does the result meet the task, within its time, and is it"
-                " proved? Name what is missing. Write one memory entry if something was learned."
-            ),
-            _part(context, "The task", "delegate_task", **asked),
-            _part(context, "Time", "get_time_tracking", limit=10),
-            _part(context, "The plan", "get_todo_status", limit=20),
-        ]
-    )
+    parts = [
+        _REVIEW,
+        _part(context, "The task", "delegate_task", **asked),
+        _part(context, "Time", "get_time_tracking", limit=10),
+        _part(context, "The plan", "get_todo_status", limit=20),
+    ]
+    return "\n\n".join(parts)
 
 
 def _paths(context: Context) -> list[str]:
