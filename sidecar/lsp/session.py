@@ -156,7 +156,7 @@ class Session:
 
     def _follow(self, uri: str) -> tuple[Checker, str] | None:
         path = to_fs_path(uri)
-        if not self._follow_files or path is None or kind_of(Path(path).name) is None:
+        if not self._follow_files or path is None or kind_of(Path(path).as_posix()) is None:
             return None
         self.add(from_fs_path(str(find_root(Path(path).parent, {}))) or "")
         return self.find(uri)

@@ -15,6 +15,8 @@ end
 local function open(path, code)
   vim.cmd.edit(path)
   local buffer = vim.api.nvim_get_current_buf()
+  -- Findings of a file are there before it is opened, so they do not tell that a client is.
+  until_true('a client for ' .. path, function() return #vim.lsp.get_clients({ bufnr = buffer }) > 0 end)
   until_true(code .. ' in ' .. path, function() return vim.tbl_contains(codes(buffer), code) end)
   return buffer
 end

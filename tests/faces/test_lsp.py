@@ -387,7 +387,7 @@ async def test_the_whole_workspace_can_be_pulled_with_no_file_open(
 
     assert {each.uri: codes(each.items) for each in first.items}[editor.uri("TODO.md")] == ["TD003"]
     assert held, "an answer without news would only be asked for again"
-    assert second[editor.uri("TODO.md")].items == []
+    assert not second[editor.uri("TODO.md")].items
     assert second[editor.uri(".roomodes")].kind == "unchanged"
 
 
@@ -467,7 +467,7 @@ async def test_files_of_other_names_are_none_of_our_business(editor: Editor, fol
     editor.open("notes.md", "- [] Document\n", language="markdown")
     report = await editor.pull("notes.md")
 
-    assert report.items == []
+    assert not report.items
 
 
 async def test_a_client_without_a_folder_gets_the_folder_of_the_file_it_opens(
@@ -496,5 +496,5 @@ async def test_folders_come_and_go(editor: Editor, folder: Path, tmp_path: Path)
     editor.workspace_did_change_workspace_folders(types.DidChangeWorkspaceFoldersParams(event))
 
     assert await until(
-        lambda: next(p for p in reversed(editor.published) if p.uri == uri).diagnostics == []
+        lambda: not next(p for p in reversed(editor.published) if p.uri == uri).diagnostics
     )
