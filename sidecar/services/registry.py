@@ -14,6 +14,7 @@ from sidecar.services.memory import get_persistent_memory, update_persistent_mem
 from sidecar.services.modes import get_mode_capabilities
 from sidecar.services.nearest import did_you_mean
 from sidecar.services.recovery import error_recovery
+from sidecar.services.schedules import get_schedule_status, manage_schedules
 from sidecar.services.search import list_project_structure, search_in_files
 from sidecar.services.timing import get_time_tracking, track_task_time
 from sidecar.services.todo import get_todo_status
@@ -21,6 +22,8 @@ from sidecar.services.tool import Tool
 from sidecar.services.validation import run_validation
 
 _IN_ORDER: tuple[Tool[Any, Any], ...] = (
+    get_schedule_status,
+    manage_schedules,
     track_task_time,
     get_time_tracking,
     get_persistent_memory,

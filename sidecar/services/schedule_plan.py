@@ -1,0 +1,138 @@
+"""The schedules as the sidecar sees them now: our calendar beside roo-scheduler's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sidecar.domain import plan, roo_calendar, schedules
+from sidecar.domain.calendar import Calendar, next_slot
+from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.domain.kind import Kind
+from sidecar.domain.plan import NotRunnable, parse_instant
+from sidecar.domain.schedules import Schedule, SchedulesFile
+from sidecar.services.context import Context
+from sidecar.services.project import MAX_STATE_FILE_BYTES, zone
+from sidecar.workspace.files import Content
+from sidecar.workspace.workspace import Workspace
+
+# Where the first sight of a schedule without any date of its own is kept.
+FIRST_SEEN = "schedules_first_seen"
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One schedule with both calendars' verdicts; ``roo_invalid``: roo-scheduler fails on it."""
+
+    schedule: Schedule
+    calendar: Calendar | NotRunnable
+    next: datetime | None
+    overdue_since: datetime | None
+    roo_next: datetime | None
+    roo_invalid: bool
+    expired: bool = False
+
+
+def stamp(moment: datetime | None) -> str | None:
+    """An instant as the file writes it: UTC, milliseconds, Z."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def path_of(context: Context) -> str:
+    """The workspace's schedules file: the one that exists, else the default."""
+    return context.workspace.path(Kind.SCHEDULES, context.settings.product)
+
+
+def read(context: Context) -> tuple[SchedulesFile, Content]:
+    """The schedules file as the user sees it; raises E_NOT_FOUND, E_CORRUPT."""
+    path = path_of(context)
+    files = context.workspace.files
+    try:
+        content = files.read(path, limit=MAX_STATE_FILE_BYTES, prefer_editor=True)
+    except SidecarError as error:
+        if error.code is not ErrorCode.NOT_FOUND:
+            raise
+        hint = "manage_schedules with action=create makes the first schedule and the file."
+        raise SidecarError(ErrorCode.NOT_FOUND, f"There is no `{path}`.", hint=hint) from None
+    return sound(context.workspace, path, content), content
+
+
+def sound(workspace: Workspace, path: str, content: Content) -> SchedulesFile:
+    """The model of a file's content; raises E_CORRUPT where JSON.parse refuses it."""
+    file = schedules.parse(content.text, path=path)
+    if file.valid:
+        return file
+    problem = file.syntax[0]
+    place = file.source.position(problem.span.start)
+    where = f"line {place.line + 1}, column {place.character + 1}"
+    good = _newest_good(workspace, path)
+    hint = f"restore_file can bring back the backup `{good}`." if good else "There is no backup."
+    raise SidecarError(
+        ErrorCode.CORRUPT,
+        f"`{path}` is not valid JSON at {where}: {problem.message}",
+        hint=f"Correct it there (`sidecar fix` mends what is safe). {hint}",
+    )
+
+
+def _newest_good(workspace: Workspace, path: str) -> str | None:
+    for backup in workspace.backups.list(path):
+        try:
+            text = workspace.backups.read(backup).decode("utf-8")
+        except (SidecarError, UnicodeDecodeError):
+            continue
+        if schedules.parse(text).valid:
+            return backup.id
+    return None
+
+
+def planned(context: Context, file: SchedulesFile) -> Iterator[Planned]:
+    """Each schedule of the file with both calendars' verdicts at the caller's clock."""
+    now, tz = context.clock(), zone(context.settings.timezone)
+    for schedule in file.schedules:
+        verdict = plan.plan(schedule.values, tz=tz, first_seen=_first_seen(context, schedule, now))
+        roo_next, roo_invalid = _roo(schedule, now, tz)
+        if isinstance(verdict, NotRunnable):
+            yield Planned(schedule, verdict, None, None, roo_next, roo_invalid)
+            continue
+        ended = verdict.end is not None and verdict.end <= now
+        due = None if ended else _due(schedule, verdict, now)
+        yield Planned(
+            schedule, verdict, next_slot(verdict, now), due, roo_next, roo_invalid, expired=ended
+        )
+
+
+def _first_seen(context: Context, schedule: Schedule, now: datetime) -> datetime:
+    """Now, or when a schedule without any date was first looked at; stored on the user's side."""
+    dated = ("startDate", "lastExecutionTime", "createdAt")
+    if any(schedule.values.get(name) for name in dated) or not schedule.id:
+        return now
+    with context.workspace.store.transaction() as records:
+        record = records.get(FIRST_SEEN, schedule.id)
+        if record is None:
+            records.put(FIRST_SEEN, schedule.id, {"at": stamp(now)})
+    return parse_instant(record["at"]) or now if record else now
+
+
+def _due(schedule: Schedule, calendar: Calendar, now: datetime) -> datetime | None:
+    """The first slot that was missed since the last run or skip, None where none was."""
+    noted = (
+        parse_instant(schedule.values.get("lastExecutionTime")),
+        parse_instant(schedule.values.get("lastSkippedTime")),
+    )
+    done = max((moment for moment in noted if moment is not None), default=None)
+    slot = next_slot(calendar, done or calendar.anchor - _MILLISECOND)
+    return slot if slot is not None and slot <= now else None
+
+
+def _roo(schedule: Schedule, now: datetime, tz: ZoneInfo) -> tuple[datetime | None, bool]:
+    if not schedules.is_timed(schedule.raw):
+        return None, False
+    try:
+        return roo_calendar.next_execution(schedule.raw, now, tz), False
+    except roo_calendar.InvalidDate:
+        return None, True
