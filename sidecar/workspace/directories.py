@@ -30,11 +30,29 @@ _DIRECTORY = getattr(os, "O_DIRECTORY", 0) | _CLOEXEC
 _NEVER_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _LINKS_FOLLOWED = 40
 _OPENAT2 = 437
+_RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2  # linux/fs.h
 _RESOLVE = 0x02 | 0x04 | 0x08  # NO_MAGICLINKS, NO_SYMLINKS, BENEATH (linux/openat2.h)
 
 
 class _OpenHow(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def _renamed(folder: int, source: str, name: str, flags: int) -> bool:
+    """Rename by renameat2; False where the system or the file system lacks it. Raises OSError."""
+    if not hasattr(_libc, "renameat2"):
+        return False
+    assert _libc is not None  # noqa: S101 - for the type checker
+    names = (os.fsencode(source), os.fsencode(name))
+    if _libc.renameat2(folder, names[0], folder, names[1], flags) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in {errno.ENOSYS, errno.EINVAL, errno.EPERM}:
+        return False
+    raise OSError(code, os.strerror(code))
 
 
 class Directory(Protocol):
@@ -57,6 +75,12 @@ class Directory(Protocol):
 
     def replace(self, source: str, name: str) -> None:
         """Rename an entry over another, atomically."""
+
+    def place(self, source: str, name: str) -> None:
+        """Rename an entry to a free name; raises FileExistsError where it is taken."""
+
+    def exchange(self, source: str, name: str) -> bool:
+        """Let two entries change places, atomically; False where the system cannot."""
 
     def remove(self, name: str) -> None:
         """Unlink a file."""
@@ -108,6 +132,24 @@ class DescriptorDirectory:
         """Rename an entry over another, atomically."""
         os.replace(source, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
 
+    def place(self, source: str, name: str) -> None:
+        """Rename an entry to a free name; raises FileExistsError where it is taken."""
+        if not _renamed(self.descriptor, source, name, _RENAME_NOREPLACE):
+            if self._taken(name):
+                raise FileExistsError(errno.EEXIST, "taken")
+            self.replace(source, name)
+
+    def _taken(self, name: str) -> bool:
+        try:
+            self.status(name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def exchange(self, source: str, name: str) -> bool:
+        """Let two entries change places, atomically; False where the system cannot."""
+        return _renamed(self.descriptor, source, name, _RENAME_EXCHANGE)
+
     def remove(self, name: str) -> None:
         """Unlink a file."""
         os.unlink(name, dir_fd=self.descriptor)
@@ -123,13 +165,6 @@ class DescriptorDirectory:
     def close(self) -> None:
         """Release the descriptor."""
         os.close(self.descriptor)
-
-
-def _load_openat2() -> ctypes.CDLL | None:
-    return ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-
-
-_libc = _load_openat2()
 
 
 def _openat2(root: int, path: str, flags: int) -> int:

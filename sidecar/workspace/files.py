@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -14,12 +15,12 @@ from typing import Literal, TypeVar
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.workspace import paths, replacing, trouble
 from sidecar.workspace.backups import Backups
-from sidecar.workspace.directories import Directory, Tree
+from sidecar.workspace.directories import Tree
 from sidecar.workspace.journal import Journal
 from sidecar.workspace.locking import Locks
 from sidecar.workspace.overlays import Overlays
 from sidecar.workspace.paths import Policy
-from sidecar.workspace.replacing import Stamp
+from sidecar.workspace.replacing import ForeignWriterError, Stamp
 from sidecar.workspace.walking import Found, Walk
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -63,10 +64,6 @@ class Written:
 Change = Callable[[Content | None], bytes | None]
 
 
-class _ForeignWriterError(Exception):
-    """The file was changed between reading and replacing it."""
-
-
 def _conflict(path: str, current: str | None) -> SidecarError:
     now = f"its etag is now {current}" if current else "it does not exist"
     message = f"`{path}` has changed meanwhile: {now}."
@@ -76,11 +73,6 @@ def _conflict(path: str, current: str | None) -> SidecarError:
 def _restless(path: str) -> SidecarError:
     message = f"`{path}` is being changed by another program again and again."
     return SidecarError(ErrorCode.CONFLICT, message, hint="Try again when it has finished.")
-
-
-def _compare(directory: Directory, name: str, expected: Stamp | None) -> None:
-    if replacing.stamp_of(directory, name) != expected:
-        raise _ForeignWriterError
 
 
 def _appending(data: bytes) -> Change:
@@ -225,7 +217,7 @@ class Files:
             for _ in range(_ATTEMPTS):
                 try:
                     return self._replaced(real, change, backup, create=create)
-                except _ForeignWriterError:
+                except ForeignWriterError:
                     continue
                 except OSError as error:
                     raise trouble.explained(error, folder or real) from error
@@ -249,21 +241,24 @@ class Files:
             kept = self.backups.add(path, current.data, reason=backup, mode=current.mode).id
         folder, _, name = path.rpartition("/")
         with self.tree.directory(folder, create=create) as directory:
-            self._swap(directory, name, data, status)
+            temporary = replacing.prepare(directory, data, status)
+            try:
+                replacing.swap(directory, temporary, name, self._unchanged(path, before))
+            except BaseException:
+                with suppress(FileNotFoundError):
+                    directory.remove(temporary)
+                raise
+            directory.sync()
         after = sha256(data).hexdigest()
         self.journal.record(backup or "write", path, before, after, kept)
         return Written(path, len(data), after, before, kept, changed=True)
 
-    @staticmethod
-    def _swap(directory: Directory, name: str, data: bytes, status: os.stat_result | None) -> None:
-        temporary = replacing.prepare(directory, data, status)
-        try:
-            _compare(directory, name, None if status is None else Stamp.of(status))
-            directory.replace(temporary, name)
-        except BaseException:
-            directory.remove(temporary)
-            raise
-        directory.sync()
+    def _unchanged(self, path: str, digest: str | None) -> Stamp | None:
+        """The stamp of the file if it still has the content; preparing may have taken long."""
+        current, status = self._current(path)
+        if (current.sha256 if current else None) != digest:
+            raise ForeignWriterError
+        return None if status is None else Stamp.of(status)
 
     def append(self, path: str, data: bytes) -> Written:
         """Add bytes at the end in one durable write, after the final newline if it is missing.
@@ -281,7 +276,7 @@ class Files:
                     self._replaced(real, _appending(data), None, create=True)
                 else:
                     replacing.append(directory, name, data)
-        except _ForeignWriterError:
+        except ForeignWriterError:
             raise _restless(real) from None
         except OSError as error:
             raise trouble.explained(error, real) from error

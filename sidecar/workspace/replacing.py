@@ -29,6 +29,11 @@ class Stamp:
         """The stamp in a status."""
         return cls(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
+    def same_content(self, other: Stamp) -> bool:
+        """Whether nothing but names and permissions can differ: a rename changes the ctime."""
+        mine = (self.inode, self.size, self.modified_ns)
+        return mine == (other.inode, other.size, other.modified_ns)
+
 
 def is_temporary(name: str) -> bool:
     """Whether a file name is one of our unfinished writes."""
@@ -92,17 +97,68 @@ def prepare(directory: Directory, data: bytes, like: os.stat_result | None) -> s
     return name
 
 
-def append(directory: Directory, name: str, data: bytes) -> None:
-    """Add bytes at the end in one write and make them durable, beginning on a new line."""
+class ForeignWriterError(Exception):
+    """The file was changed by another program between reading and replacing it."""
+
+
+def swap(directory: Directory, temporary: str, name: str, expected: Stamp | None) -> None:
+    """Put a prepared file in a file's place if that is still as expected.
+
+    Raises ForeignWriterError otherwise, leaving the other program's file where it was. Where the
+    system can exchange names, not even a save between the comparison and the rename is lost.
+    """
+    if stamp_of(directory, name) != expected:
+        raise ForeignWriterError
+    if expected is None:
+        _place(directory, temporary, name)
+    elif _exchange(directory, temporary, name):
+        _verify_displaced(directory, temporary, name, expected)
+    else:
+        directory.replace(temporary, name)
+
+
+def _place(directory: Directory, temporary: str, name: str) -> None:
+    try:
+        directory.place(temporary, name)
+    except FileExistsError:
+        raise ForeignWriterError from None
+
+
+def _exchange(directory: Directory, temporary: str, name: str) -> bool:
+    try:
+        return directory.exchange(temporary, name)
+    except FileNotFoundError:
+        raise ForeignWriterError from None
+
+
+def _verify_displaced(directory: Directory, temporary: str, name: str, expected: Stamp) -> None:
+    """Remove the file that was displaced, or put it back where it is not the expected one."""
+    occupant = stamp_of(directory, name)
+    displaced = stamp_of(directory, temporary)
+    if displaced is not None and displaced.same_content(expected):
+        directory.remove(temporary)
+        return
+    while True:
+        _exchange(directory, temporary, name)
+        back = stamp_of(directory, temporary)
+        if back is None or occupant is None or back.inode == occupant.inode:
+            raise ForeignWriterError
+        # Yet another save came between: it is the newest, so it has to stand there.
+        occupant, displaced = displaced, back
+
+
+def append(directory: Directory, name: str, data: bytes, *, durable: bool = True) -> None:
+    """Add bytes at the end in one write, beginning on a new line; durable when this returns."""
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
     created = stamp_of(directory, name) is None
     descriptor = regular(directory.open(name, flags), name)
     try:
         write_all(descriptor, separator(_last_byte(descriptor)) + data)
-        os.fsync(descriptor)
+        if durable:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    if created:
+    if created and durable:
         directory.sync()
 
 

@@ -61,14 +61,14 @@ class State:
             raise trouble.explained(error, f"{folder}/{last}") from error
 
     def append(self, name: str, data: bytes) -> None:
-        """Add bytes at the end of a state file, durably."""
+        """Add bytes at the end of a state file, not waiting for the disk: state can be lost."""
         if not self.exists(name):
             self.write(name, data)
             return
         folder, last = self._split(name)
         try:
             with self.tree.directory(folder) as directory:
-                replacing.append(directory, last, data)
+                replacing.append(directory, last, data, durable=False)
         except OSError as error:
             raise trouble.explained(error, f"{folder}/{last}") from error
 

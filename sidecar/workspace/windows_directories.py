@@ -77,6 +77,15 @@ class PathDirectory:
         self._confined(self.path)
         (self.path / source).replace(self._checked(name))
 
+    def place(self, source: str, name: str) -> None:
+        """Rename an entry to a free name; raises FileExistsError where it is taken."""
+        self._confined(self.path)
+        (self.path / source).rename(self._checked(name))
+
+    def exchange(self, source: str, name: str) -> bool:  # noqa: ARG002 - the protocol's signature
+        """Never possible here."""
+        return False
+
     def remove(self, name: str) -> None:
         """Unlink a file."""
         self._confined(self.path)

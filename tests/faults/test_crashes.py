@@ -18,6 +18,7 @@ pytestmark = pytest.mark.faults
 
 TRIALS = int(os.environ.get("SIDECAR_KILL_TRIALS", "30"))
 WRITERS, UPDATES = 4, 25
+SAVES = int(os.environ.get("SIDECAR_FOREIGN_SAVES", "200"))
 
 WRITER = """
 import sys
@@ -49,6 +50,15 @@ for number in range(int(sys.argv[3])):
     workspace.files.append("shared.tsv", f"{key}\\n".encode())
     with workspace.store.transaction() as records:
         records.put("shared", key, {})
+"""
+
+MARKER = """
+import sys
+from pathlib import Path
+from sidecar.workspace.workspace import Workspace
+files = Workspace.open(Path(sys.argv[1])).files
+while True:
+    files.update("note.txt", lambda found: (found.data if found else b"")[:64] + b"+", backup=None)
 """
 
 
@@ -125,3 +135,33 @@ def test_a_file_touched_by_others_all_the_time_still_gets_every_update(root: Pat
 
     listed = json.loads((root / "shared.json").read_bytes())
     assert listed == [f"ours-{number}" for number in range(UPDATES)]
+
+
+def saved(path: Path, text: str) -> None:
+    """As an editor that saves by renaming."""
+    temporary = path.with_name("note.txt.tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def built_upon(path: Path, text: str) -> bool:
+    """Whether our writer soon shows the text with a mark of its own behind it."""
+    ends = time.monotonic() + 5
+    while time.monotonic() < ends:
+        if path.read_text().startswith(f"{text}+"):
+            return True
+    return False
+
+
+def test_no_save_of_an_editor_is_replaced_unseen(root: Path):
+    note, chance, unseen = root / "note.txt", random.Random(2), 0
+    note.write_text("start")
+    with started(MARKER, root) as writer:
+        assert built_upon(note, "start")
+        for number in range(SAVES):
+            time.sleep(chance.uniform(0, 0.004))
+            saved(note, f"save {number} ")
+            unseen += not built_upon(note, f"save {number} ")
+        writer.kill()
+
+    assert unseen == 0

@@ -106,6 +106,17 @@ def test_a_writer_that_never_rests_ends_in_a_conflict(workspace: Workspace, root
     assert everything(root) == ["a.txt"]
 
 
+def test_a_file_created_meanwhile_is_built_upon(workspace: Workspace, root: Path):
+    def change(current: Content | None) -> bytes:
+        if current is None:
+            (root / "a.txt").write_text("foreign ")
+        return (current.data if current else b"") + b"ours"
+
+    workspace.files.update("a.txt", change)
+
+    assert (root / "a.txt").read_text() == "foreign ours"
+
+
 def test_an_update_that_returns_none_writes_nothing(workspace: Workspace, root: Path):
     assert not workspace.files.update("a.txt", lambda _: None).changed
     assert everything(root) == []
