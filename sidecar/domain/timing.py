@@ -157,7 +157,8 @@ def parse_time(text: str) -> datetime | None:
     text = text.strip()
     try:
         if _UNIX.fullmatch(text):
-            seconds = float(text) / (1000 if len(text) == _MILLISECONDS else 1)
+            milliseconds = len(text) == _MILLISECONDS and text.isdigit()
+            seconds = float(text) / (1000 if milliseconds else 1)
             return _EPOCH + timedelta(seconds=seconds)
         if not _ISO.match(text):
             return None
