@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{options.path} is not a folder.", file=sys.stderr)
         return BAD_PLAN
     try:
-        python = options.python or discovery.interpreter(root)
+        python = _absolute(options.python) or discovery.interpreter(root)
         chosen = plan.load(root, python, tuple(options.pytest), options.keyword)
     except plan.PlanError as error:
         print(error, file=sys.stderr)
@@ -67,6 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         return _show(chosen)
     return _run(chosen, options)
+
+
+def _absolute(python: str) -> str:
+    """A path as seen from here; a bare name stays for the PATH. A link stays: it marks a venv."""
+    return os.path.abspath(python) if os.sep in python or "/" in python else python  # noqa: PTH100
 
 
 def _show(chosen: plan.Plan) -> int:

@@ -39,6 +39,11 @@ class Stage:
     figures: str = ""
     hint: str = ""
 
+    @property
+    def sorts(self) -> bool:
+        """Whether its tests are sorted into the plan's categories."""
+        return self.kind == "pytest" and self.category == "tests"
+
 
 @dataclass(frozen=True)
 class TestCategory:
@@ -82,7 +87,7 @@ _STAGE_KEYS = {
 }  # fmt: skip
 _KEYS = {
     "stage": list, "category": list, "thresholds": dict, "tests": list, "coverage": bool,
-    "stall": (int, float), "limit": (int, float), "memory": int, "keep_path": bool,
+    "stall": (int, float), "limit": (int, float), "memory": int, "keep_path": bool, "syntax": bool,
 }  # fmt: skip
 _CATEGORY_KEYS = {"name": str, "paths": list, "markers": list}
 
@@ -181,7 +186,9 @@ def _stage(entry: Any) -> Stage:
 
 def _found(root: Path, table: dict[str, Any]) -> list[Stage]:
     limit = float(table.get("limit", 600))
-    stages = [Stage("syntax", "syntax", "syntax", executes=False)]
+    stages = []
+    if table.get("syntax", True):
+        stages.append(Stage("syntax", "syntax", "syntax", executes=False))
     if discovery.has_agent_files(root):
         stages += [
             Stage("sidecar check", "config", "check", executes=False, optional=True),

@@ -98,7 +98,7 @@ def _measures(run: Run, stage: Stage, python: Interpreter) -> bool:
 
 
 def _category(run: Run, stage: Stage, check: Check) -> str:
-    if stage.category != "tests":
+    if not stage.sorts:
         return stage.category
     return run.plan.category_of(check.file, check.markers)
 

@@ -206,7 +206,7 @@ def _names(plan: Plan, results: Sequence[StageResult]) -> list[str]:
     for result in results:
         names |= dict.fromkeys([result.stage.category])
         names |= dict.fromkeys(check.category for check in result.checks)
-        if result.stage.kind == "pytest":
+        if result.stage.sorts:
             names |= dict.fromkeys(category.name for category in plan.categories)
     return list(names)
 
@@ -219,7 +219,7 @@ def _category(
     stages = [
         result
         for result in results
-        if result.stage.category == name or (mapped and result.stage.kind == "pytest")
+        if result.stage.category == name or (mapped and result.stage.sorts)
     ]
     counts = Counts.of(own)
     threshold = plan.thresholds.get(name, plan.thresholds.get("rate", 1.0))

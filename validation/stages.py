@@ -39,7 +39,7 @@ def _is_wanted(run: Run, stage: Stage) -> bool:
     if not run.wanted or stage.category in run.wanted:
         return True
     mapped = {category.name for category in run.plan.categories} | {"coverage"}
-    return stage.kind == "pytest" and bool(mapped & run.wanted)
+    return stage.sorts and bool(mapped & run.wanted)
 
 
 def _refused(run: Run, stage: Stage, before: list[StageResult]) -> StageResult | None:
