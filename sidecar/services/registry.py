@@ -16,12 +16,15 @@ from sidecar.services.nearest import did_you_mean
 from sidecar.services.recovery import error_recovery
 from sidecar.services.schedules import get_schedule_status, manage_schedules
 from sidecar.services.search import list_project_structure, search_in_files
+from sidecar.services.status import get_system_status
 from sidecar.services.timing import get_time_tracking, track_task_time
 from sidecar.services.todo import get_todo_status
 from sidecar.services.tool import Tool
 from sidecar.services.validation import run_validation
 
 _IN_ORDER: tuple[Tool[Any, Any], ...] = (
+    get_schedule_status,
+    manage_schedules,
     get_schedule_status,
     manage_schedules,
     track_task_time,
@@ -36,6 +39,7 @@ _IN_ORDER: tuple[Tool[Any, Any], ...] = (
     search_in_files,
     backup_file,
     restore_file,
+    get_system_status,
     run_validation,
     get_mode_capabilities,
     error_recovery,

@@ -1,0 +1,375 @@
+"""How the sidecar and its workspace are: every figure is looked up, nothing is assumed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from sidecar import __version__
+from sidecar.domain.errors import SidecarError
+from sidecar.domain.finding import Severity
+from sidecar.domain.kind import Kind
+from sidecar.domain.memory import MemoryFile
+from sidecar.domain.project import Project
+from sidecar.services import failures
+from sidecar.services.context import Context
+from sidecar.services.diagnosis import FileReport, diagnose_path
+from sidecar.services.escalation import escalations
+from sidecar.services.project import load_project
+from sidecar.services.schedules import ScheduleQuery, get_schedule_status
+from sidecar.services.task_queue import TaskQueue
+from sidecar.services.timing import TimeQuery, get_time_tracking
+from sidecar.services.tool import Category, Request, Result, tool
+
+CHECK_SECONDS = 1.0
+PROBE_SECONDS = 2.0
+LOW_DISK_BYTES = 200_000_000
+PROBED = ("git", "rg", "node", "python3")
+
+Health = Literal["ok", "warning", "error", "timed out"]
+Overall = Literal["healthy", "degraded", "unhealthy"]
+
+
+class SystemStatusRequest(Request):
+    """What to look at."""
+
+    include_performance: bool = True
+    include_file_health: bool = True
+    include_orchestrator_status: bool = True
+    check_external_dependencies: Annotated[
+        bool, Field(description="Ask git, rg, node, python3 for their versions")
+    ] = False
+
+
+class FileHealth(BaseModel):
+    """One state file as it is now."""
+
+    kind: str
+    path: str
+    status: Health
+    size: int | None = None
+    age_seconds: int | None = None
+    locked: bool = False
+    errors: int = 0
+    warnings: int = 0
+    problem: str | None = None
+
+
+class CheckTime(BaseModel):
+    """One check: how it ended, and what it took."""
+
+    name: str
+    status: Health
+    milliseconds: float
+
+
+class SystemStatusResult(Result):
+    """The worst of all checks decides; ``reasons`` say why it is not healthy."""
+
+    status: Overall
+    reasons: list[str]
+    version: str
+    uptime_seconds: int
+    checks: list[CheckTime]
+    files: list[FileHealth] | None = None
+    orchestrator: dict[str, Any] | None = None
+    performance: dict[str, Any] | None = None
+    external: dict[str, str] | None = None
+
+    def summary(self) -> str:
+        """The verdict and its reasons, then a line for each file and each figure."""
+        lines = [f"{self.status}: sidecar {self.version}, up {self.uptime_seconds} s"]
+        lines += [f"- {reason}" for reason in self.reasons]
+        for file in self.files or []:
+            size = "missing" if file.size is None else f"{file.size} B, {file.age_seconds} s old"
+            counts = f"{file.errors} errors, {file.warnings} warnings"
+            lines.append(f"{file.path}: {file.status}, {size}, {counts}")
+        for part in (self.orchestrator, self.performance, self.external):
+            lines += [f"{name}: {value}" for name, value in (part or {}).items()]
+        return "\n".join(lines)
+
+
+@dataclass
+class _Report:
+    """What one check found."""
+
+    status: Health = "ok"
+    reasons: list[str] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+    file: FileHealth | None = None
+
+    def warn(self, reason: str) -> None:
+        """Note what a person should look at."""
+        self.status = "warning" if self.status == "ok" else self.status
+        self.reasons.append(reason)
+
+    def fail(self, reason: str) -> None:
+        """Note what does not work."""
+        self.status = "error"
+        self.reasons.append(reason)
+
+
+_Check = Callable[[Context, Project], _Report]
+
+
+@tool(title="System status", category=Category.DEVELOPMENT, read_only=True)
+def get_system_status(context: Context, request: SystemStatusRequest) -> SystemStatusResult:
+    """Report the health of state files, schedules, tasks, queue, memory budget and this process.
+
+    Example:
+        {}
+        {"success": true, "status": "degraded"}
+        {"include_file_health": false, "include_orchestrator_status": false}
+        {"success": true, "status": "healthy"}
+    """
+    project = load_project(context.workspace, context.settings, context.clock())
+    checks: dict[str, _Check] = {}
+    if request.include_file_health:
+        checks |= {kind.value: _file_check(kind) for kind in Kind}
+    if request.include_orchestrator_status:
+        checks |= _ORCHESTRATOR
+    if request.include_performance:
+        checks |= _PERFORMANCE
+    times: list[CheckTime] = []
+    reports: dict[str, _Report] = {}
+    for name, check in checks.items():
+        began = time.perf_counter()
+        reports[name] = _within_time(name, check, context, project)
+        took = round((time.perf_counter() - began) * 1000, 1)
+        times.append(CheckTime(name=name, status=reports[name].status, milliseconds=took))
+    return SystemStatusResult(
+        status=_worst(reports),
+        reasons=[reason for report in reports.values() for reason in report.reasons],
+        version=__version__,
+        uptime_seconds=int(context.meter.uptime()),
+        checks=times,
+        files=[r.file for r in reports.values() if r.file] if request.include_file_health else None,
+        orchestrator=_values(reports, _ORCHESTRATOR),
+        performance=_values(reports, _PERFORMANCE),
+        external=_probed(context.workspace.root) if request.check_external_dependencies else None,
+    )
+
+
+def _within_time(name: str, check: _Check, context: Context, project: Project) -> _Report:
+    """Run a check beside, so that a file system that hangs costs a second and no more."""
+    executor = ThreadPoolExecutor(1, thread_name_prefix=f"check-{name}")
+    try:
+        return executor.submit(check, context, project).result(CHECK_SECONDS)
+    except TimeoutError:
+        return _Report("timed out", [f"The check of {name} took more than {CHECK_SECONDS:.0f} s."])
+    except SidecarError as error:
+        return _Report("error", [f"{name}: {error}"])
+    finally:
+        executor.shutdown(wait=False)
+
+
+def _worst(reports: dict[str, _Report]) -> Overall:
+    found = {report.status for report in reports.values()}
+    if "error" in found:
+        return "unhealthy"
+    return "degraded" if found - {"ok"} else "healthy"
+
+
+def _values(reports: dict[str, _Report], of: dict[str, _Check]) -> dict[str, Any] | None:
+    chosen = [reports[name].values for name in of if name in reports]
+    return {key: value for values in chosen for key, value in values.items()} if chosen else None
+
+
+def _file_check(kind: Kind) -> _Check:
+    def check(context: Context, project: Project) -> _Report:
+        workspace, report = context.workspace, _Report()
+        path = workspace.path(kind, context.settings.product)
+        if not workspace.files.exists(path):
+            report.file = FileHealth(kind=kind, path=path, status="warning", problem="missing")
+            report.warn(f"{path} is missing; sync_environment can create it.")
+            if kind is Kind.MODES:
+                report.reasons[-1] = f"{path} is missing; only built-in modes are known."
+            return report
+        content = workspace.files.read(path)
+        found = diagnose_path(workspace, kind, path, project, context.settings)
+        _judge(report, found)
+        report.file = FileHealth(
+            kind=kind,
+            path=path,
+            status=report.status,
+            size=len(content.data),
+            age_seconds=max(0, int((context.clock() - content.modified).total_seconds())),
+            locked=_is_locked(context, path),
+            errors=found.count(Severity.ERROR),
+            warnings=found.count(Severity.WARNING),
+            problem=report.reasons[0] if report.reasons else None,
+        )
+        return report
+
+    return check
+
+
+def _judge(report: _Report, found: FileReport) -> None:
+    product = found.product
+    if found.error:
+        report.fail(f"{found.path}: {found.error}")
+    elif product is not None and product.loaded < product.total and product.loaded == 0:
+        report.fail(
+            f"{product.name} loads 0 of {product.total} entries of {found.path}: {product.verdict}."
+        )
+    elif count := found.count(Severity.ERROR):
+        report.warn(f"{found.path}: {count} error(s); `sidecar check` explains them.")
+
+
+def _is_locked(context: Context, path: str) -> bool:
+    try:
+        with context.workspace.files.locks.hold(path, 0):
+            return False
+    except SidecarError:
+        return True
+
+
+def _schedules(context: Context, _: Project) -> _Report:
+    report = _Report()
+    path = context.workspace.path(Kind.SCHEDULES, context.settings.product)
+    if not context.workspace.files.exists(path):
+        return report
+    told = get_schedule_status(context, ScheduleQuery(limit=500))
+    overdue = [str(each["id"]) for each in told.schedules if each.get("overdue_seconds")]
+    report.values["schedules"] = {
+        "total": told.total_schedules,
+        "active": told.active_schedules,
+        "overdue": overdue[:20],
+        "broken": len(told.problems),
+    }
+    if overdue:
+        report.warn(f"{len(overdue)} schedules are overdue: {', '.join(overdue[:5])}.")
+    if told.problems:
+        first = told.problems[0]
+        which = first.id or first.index
+        report.warn(f"{len(told.problems)} schedules cannot run; {which}: {first.error}")
+    return report
+
+
+def _tasks(context: Context, _: Project) -> _Report:
+    report = _Report()
+    told = get_time_tracking(context, TimeQuery(open_only=True, limit=1))
+    overdue = [each.task_id for each in told.open_tasks if each.overdue]
+    report.values["timed_tasks"] = {"open": len(told.open_tasks), "overdue": len(overdue)}
+    if overdue:
+        report.warn(f"{len(overdue)} timed tasks are over their limit: {', '.join(overdue[:5])}.")
+    return report
+
+
+def _queue(context: Context, _: Project) -> _Report:
+    report = _Report()
+    with context.workspace.store.transaction() as transaction:
+        tasks = TaskQueue(transaction, context.clock(), keep=False).tasks.values()
+    counts = Counter(task.state.value for task in tasks)
+    report.values["queue"] = dict(counts)
+    if counts["escalated"]:
+        report.warn(f"{counts['escalated']} delegated tasks wait for a person's decision.")
+    return report
+
+
+def _failing(context: Context, _: Project) -> _Report:
+    report = _Report()
+    known = failures.everything(context)
+    report.values["failures"] = {name: each.count for name, each in known.items()}
+    report.values["escalations"] = len(escalations(context))
+    for name, each in known.items():
+        if each.blocked:
+            report.warn(f"`{name}` is blocked after {each.count} failures: {each.last_error}.")
+    return report
+
+
+def _memory(_: Context, project: Project) -> _Report:
+    report = _Report()
+    if isinstance(project.memory, MemoryFile):
+        lines, most = len(project.memory.source.lines), project.memory_line_limit
+        report.values["memory_lines"] = {"count": lines, "max": most}
+        if lines > most:
+            report.warn(f"The memory has {lines} lines; its budget is {most}.")
+    return report
+
+
+def _process(context: Context, _: Project) -> _Report:
+    report = _Report()
+    free = shutil.disk_usage(context.workspace.root).free
+    report.values["disk_free_bytes"] = free
+    if free < LOW_DISK_BYTES:
+        report.warn(f"Only {free // 1_000_000} MB are free on the workspace's disk.")
+    if (resident := _resident_bytes()) is not None:
+        report.values["rss_bytes"] = resident
+    report.values["tools"] = {
+        name: {
+            "calls": each.calls,
+            "failures": each.failures,
+            "p50_ms": round(each.p50 * 1000, 1),
+            "p95_ms": round(each.p95 * 1000, 1),
+        }
+        for name, each in context.meter.figures().items()
+    }
+    return report
+
+
+def _resident_bytes() -> int | None:
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+_ORCHESTRATOR: dict[str, _Check] = {
+    "scheduling": _schedules,
+    "tracking": _tasks,
+    "queue": _queue,
+    "failures": _failing,
+    "memory budget": _memory,
+}
+_PERFORMANCE: dict[str, _Check] = {"process": _process}
+
+
+def _probed(root: Path) -> dict[str, str]:
+    """The version lines of programs on the user's path; none from the workspace is started."""
+    with ThreadPoolExecutor(len(PROBED)) as executor:
+        return dict(
+            zip(PROBED, executor.map(lambda name: _version(name, root), PROBED), strict=True)
+        )
+
+
+def _version(name: str, root: Path) -> str:
+    found = shutil.which(name, path=_outside(root))
+    if found is None:
+        return "not found"
+    try:
+        answer = subprocess.run(  # noqa: S603 - a program of the user's own path, no shell
+            [found, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=PROBE_SECONDS,
+            cwd=Path(sys.prefix),
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "no answer"
+    lines = (answer.stdout or answer.stderr).splitlines()
+    return lines[0][:80] if lines else "no answer"
+
+
+def _outside(root: Path) -> str:
+    """The search path without relative folders and those of the workspace."""
+    folders = (Path(each) for each in os.environ.get("PATH", "").split(os.pathsep) if each)
+    return os.pathsep.join(
+        str(folder)
+        for folder in folders
+        if folder.is_absolute() and not folder.resolve().is_relative_to(root)
+    )
