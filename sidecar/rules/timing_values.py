@@ -89,12 +89,12 @@ def _contradiction(row: Row) -> Hit | None:
         return None
     state = "has an end" if unfinished else "has no end"
     right = "completed" if unfinished else "started"
-    text = right + row.values["result"].strip()[len(match[1]) :]
+    fix = _one_word(row, right, row.values["result"].strip()[match.end() :])
     return Hit(
         row.span_of("result"),
         f"The result says `{match[1]}`, but the row {state}. Readers that go by the result and "
         "those that go by the end disagree about this task.",
-        (Fix(f"Say `{right}`", timing.set_fields(row, {"result": text}), safe=False),),
+        (fix,),
     )
 
 
@@ -105,15 +105,20 @@ def _prose(row: Row) -> Hit | None:
     match = _STATUS_FIRST.match(result)
     status = match[1].casefold() if match else ("started" if row.is_open else "completed")
     details = result[match.end() :] if match else result
-    task = " -> ".join(text for text in (row.values["task"].strip(), details) if text)
-    edits = timing.set_fields(row, {"task": task, "result": status})
     return Hit(
         row.span_of("result"),
         "The result is a sentence: readers that look for a status such as `completed` do not "
         "count this row. Keep one word here and the rest under `task`.",
-        (Fix(f"Keep `{status}`, move the rest to the task", edits, safe=False),),
+        (_one_word(row, status, details),),
         Severity.HINT if match else Severity.WARNING,
     )
+
+
+def _one_word(row: Row, status: str, details: str) -> Fix:
+    task = " -> ".join(text for text in (row.values["task"].strip(), details) if text)
+    edits = timing.set_fields(row, {"task": task, "result": status})
+    rest = ", move the rest to the task" if details else ""
+    return Fix(f"Say `{status}`{rest}", edits, safe=False)
 
 
 @rule("TT007", Severity.WARNING, Kind.TIMING)
