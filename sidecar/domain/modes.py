@@ -226,10 +226,15 @@ def _holds_modes(node: Node) -> bool:
     )
 
 
+def is_lone_pair(node: Node) -> bool:
+    """Whether a mapping is a pair in a list without braces of its own, ``[a: b]``."""
+    return isinstance(node, Mapping) and node.flow and [e.span for e in node.entries] == [node.span]
+
+
 def _modes(holder: Node | None) -> Iterator[Mode]:
     if isinstance(holder, Sequence):
         for index, item in enumerate(holder.items):
-            if isinstance(item, Mapping):
+            if isinstance(item, Mapping) and not is_lone_pair(item):
                 yield Mode(index, item)
     elif isinstance(holder, Mapping):
         for index, entry in enumerate(holder.entries):

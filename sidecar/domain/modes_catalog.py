@@ -152,15 +152,11 @@ def family(slug: str) -> Family | None:
 
 
 def skipped_stages(before: str, after: str) -> tuple[Family, ...]:
-    """The stages of the loop that a change of modes leaves out; empty for one step or less."""
+    """The stages of the loop that a change of modes leaves out; going back leaves out none."""
     one, two = family(before), family(after)
     if one is None or two is None:
         return ()
-    steps = (STAGES.index(two) - STAGES.index(one)) % len(STAGES)
-    backwards = STAGES.index(two) < STAGES.index(one) and two != STAGES[0]
-    if backwards:
-        return ()
-    return tuple(STAGES[(STAGES.index(one) + step) % len(STAGES)] for step in range(1, steps))
+    return STAGES[STAGES.index(one) + 1 : STAGES.index(two)]
 
 
 def known(modes: Iterable[Mode], deprecated: Iterable[str] = ()) -> tuple[KnownMode, ...]:

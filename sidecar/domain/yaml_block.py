@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from sidecar.domain.edit import Edit
 from sidecar.domain.finding import Fix
 from sidecar.domain.source import Span
 from sidecar.domain.tree import Entry, Mapping, Node, Scalar, Sequence
-from sidecar.domain.yaml_flow import FlowReader
-from sidecar.domain.yaml_repair import indent_edit, quote_edits
+from sidecar.domain.yaml_indent import IndentReader, Level
+from sidecar.domain.yaml_repair import inner_quote_edits, quote_edits
 from sidecar.domain.yaml_scan import EMPTY, MAX_DEPTH, NO_PROPERTIES, Properties
 from sidecar.domain.yaml_text import fold
 from sidecar.domain.yaml_types import tagged
@@ -19,13 +19,6 @@ Place = Literal["document", "item", "value", "explicit"]
 # Longer implicit keys are refused by the YAML specification, section 7.4.2.
 KEY_LIMIT = 1024
 ONE_LINE = 10**9
-
-
-class Level(NamedTuple):
-    """An open block collection: its column, and whether its items begin with a dash."""
-
-    column: int
-    dashes: bool
 
 
 class Start(NamedTuple):
@@ -45,10 +38,8 @@ class Start(NamedTuple):
 
 
 @dataclass
-class BlockReader(FlowReader):
+class BlockReader(IndentReader):
     """A scanner that reads the nodes of a document."""
-
-    levels: list[Level] = field(default_factory=list)
 
     def block_node(self, parent: int, place: Place) -> Node:
         """Read the node after an indicator at column ``parent``; it may be empty."""
@@ -64,7 +55,7 @@ class BlockReader(FlowReader):
             if self.peek() not in "&!":
                 return self._content(Start(parent, place, outer, inner, fresh, gap.tab))
             if gap.tab and fresh:
-                self._tab_problem(fresh=True)
+                self.tab_problem(fresh=True)
             inner = self.property_here(inner, flow=False)
 
     def _empty(self, at: int, properties: Properties) -> Scalar:
@@ -90,10 +81,6 @@ class BlockReader(FlowReader):
         dashes = [level.column for level in self.levels if level.dashes]
         return self.indent != parent and (self.indent <= max(dashes, default=-1))
 
-    def indicator(self, char: str) -> bool:
-        """Whether this indicator stands here, followed by white space."""
-        return self.peek() == char and self.blank_after()
-
     def _content(self, start: Start) -> Node:
         if self.depth > MAX_DEPTH:
             self.problem(Span(self.at, len(self.text)), "too-deep", "This is nested too deeply.")
@@ -103,7 +90,7 @@ class BlockReader(FlowReader):
         self.open_weights.append(1)
         root_flow = start.place == "document" and self.peek() in "[{"
         if start.tab and start.fresh and self.indent <= max(start.parent, 0) and not root_flow:
-            self._tab_problem(fresh=True)
+            self.tab_problem(fresh=True)
             start = start._replace(tab=False)
         if any(self.indicator(char) for char in "-?:"):
             node = self._collection(start)
@@ -112,19 +99,10 @@ class BlockReader(FlowReader):
         self.depth -= 1
         return node
 
-    def _tab_problem(self, *, fresh: bool) -> None:
-        start = self.text.rfind("\t", self.line_start, self.at)
-        end = start + 1
-        while start > self.line_start and self.text[start - 1] == "\t":
-            start -= 1
-        blanks = "  " * (end - start) if fresh else " "
-        fix = Fix("Use spaces", (Edit(Span(start, end), blanks),), safe=not fresh)
-        self.problem(Span(start, end), "tab", "Tabs cannot indent. Use spaces.", fix)
-
     def _collection(self, start: Start) -> Node:
         dash, column = self.indicator("-"), self.column()
         if start.tab:
-            self._tab_problem(fresh=start.fresh)
+            self.tab_problem(fresh=start.fresh)
         if not start.fresh and start.place in {"value", "document"}:
             message = f"`{self.peek()}` begins a list or mapping, which needs a line of its own."
             fix = Fix("Put the text in quotes", self._line_quotes(), safe=False)
@@ -133,7 +111,7 @@ class BlockReader(FlowReader):
             message = "A list begins on its own line, after its anchor or tag."
             self.problem(Span(start.inner.start, self.at), "anchor", message)
         if dash and self.indent < start.parent and start.fresh:
-            self._bad_indent(start.parent)
+            self.bad_indent(start.parent)
         anchor = self.declare(self._merged(start.outer, start.inner) if dash else start.outer)
         node = self._sequence(column) if dash else self._mapping(column, None)
         self.close(anchor, node)
@@ -160,9 +138,20 @@ class BlockReader(FlowReader):
         if colon and not self._is_flow_value(start, at):
             node = self._with_colon(at, start.floor)
         elif not colon and not (isinstance(node, Scalar) and node.style in {"literal", "folded"}):
-            self.rest_of_line("text-after-value")
+            self.rest_of_line("text-after-value", *self._inner_quotes(at))
         self.close(anchor, node)
         return node
+
+    def _inner_quotes(self, at: int) -> tuple[Fix, ...]:
+        """Escape the quotes inside a quoted text that has ended too early."""
+        line_end = self.line_end(at)
+        if self.at >= line_end or (quote := self.text[at]) not in "\"'":
+            return ()
+        end = self.text.rfind(quote, self.at, line_end)
+        if end < 0 or self.text[end + 1 : line_end].strip()[:1] not in {"", "#"}:
+            return ()
+        edits = inner_quote_edits(self.text, Span(at, end + 1))
+        return (Fix("Escape the quotes inside", edits, safe=False),)
 
     def _is_flow_value(self, start: Start, at: int) -> bool:
         """Whether npm yaml reads ``a: [b]: c`` as two pairs, the second with an empty key."""
@@ -193,7 +182,7 @@ class BlockReader(FlowReader):
 
     def _mapping_from(self, start: Start, key: Node, column: int) -> Mapping:
         if start.tab:
-            self._tab_problem(fresh=start.fresh)
+            self.tab_problem(fresh=start.fresh)
         if start.place == "document" and not start.fresh:
             message = "A mapping cannot begin on the line of the `---` marker."
             self.problem(key.span, "stray-marker", message)
@@ -250,63 +239,10 @@ class BlockReader(FlowReader):
         while True:
             self.at += 1
             items.append(self.block_node(column, "item"))
-            if not self._goes_on(column, dash=True):
+            if not self.goes_on(column, dash=True):
                 break
         self.levels.pop()
         return Sequence(Span(start, _end(start + 1, items)), tuple(items), flow=False)
-
-    def _goes_on(self, column: int, *, dash: bool) -> bool:
-        """Move to the next item; false where the line belongs to an outer collection."""
-        self.skip()
-        if self.at_end():
-            return False
-        here = self.indicator("-")
-        owner = self._owner(dash=here)
-        if owner is not None and owner < len(self.levels) - 1:
-            return False
-        if owner is None or here != dash:
-            self._stray(here=here)
-            return self._goes_on(column, dash=dash)
-        tab = self.first_on_line() and "\t" in self.text[self.line_start : self.at]
-        if tab and (dash or self.indent <= column):
-            self._tab_problem(fresh=True)
-        elif self.indent != column and self.first_on_line():
-            self._bad_indent(column)
-        return True
-
-    def _owner(self, *, dash: bool) -> int | None:
-        """Which open collection a line belongs to: its level, or the nearest deeper one."""
-        fitting = [i for i, level in enumerate(self.levels) if level.dashes == dash]
-        exact = [i for i in fitting if self.levels[i].column == self.indent]
-        deeper = [i for i in fitting if self.levels[i].column > self.indent]
-        chosen = exact[-1:] or deeper[:1] or fitting[-1:]
-        return chosen[0] if chosen else None
-
-    def _stray(self, *, here: bool) -> None:
-        end = self.line_end(self.at)
-        kind = "fence" if self.text.startswith("```", self.at) else "stray-text"
-        message = "This line belongs to no list and no mapping that is open here."
-        if here:
-            kind, message = "stray-marker", "A list item stands where a key is expected."
-        self.problem(Span(self.at, end), kind, message, noticed=self._after_content())
-        self.at = end
-
-    def _after_content(self) -> int:
-        """The line after the last one with content, where the products notice a stray line."""
-        lines = self.text[: self.line_start].split("\n")
-        while len(lines) > 1 and lines[-1].strip()[:1] in {"", "#"}:
-            lines.pop()
-        return min(len("\n".join(lines)) + 1, self.line_start)
-
-    def _bad_indent(self, column: int) -> None:
-        message = (
-            f"This line is indented by {self.indent} spaces; "
-            f"the lines that it belongs to are indented by {column}."
-        )
-        edit = indent_edit(self.text, self.line_start, column)
-        fix = Fix(f"Indent by {column} spaces", (edit,), safe=False)
-        span = Span(self.at, self.line_end(self.at))
-        self.problem(span, "bad-indent", message, fix, noticed=self._after_content())
 
     def _mapping(self, column: int, key: Node | None) -> Mapping:
         start = key.span.start if key else self.at
@@ -320,7 +256,7 @@ class BlockReader(FlowReader):
             key = None
             if entry and self.colon_follows() and not self.first_on_line():
                 key = Scalar(Span(self.at, self.at), None)
-            elif not self._goes_on(column, dash=False):
+            elif not self.goes_on(column, dash=False):
                 break
         self.levels.pop()
         end = max((entry.span.end for entry in entries), default=start)

@@ -34,6 +34,17 @@ def _around(span: Span, quote: str, inner: tuple[Edit, ...]) -> tuple[Edit, ...]
     return (before, *inner, Edit(Span(span.end, span.end), quote))
 
 
+def inner_quote_edits(text: str, span: Span) -> tuple[Edit, ...]:
+    """Escape every quote between the first and the last one of a quoted scalar."""
+    quote = text[span.start]
+    escape = "''" if quote == "'" else '\\"'
+    return tuple(
+        Edit(Span(at, at + 1), escape)
+        for at in range(span.start + 1, span.end - 1)
+        if text[at] == quote and text[at - 1] != "\\"
+    )
+
+
 def indent_edit(text: str, line_start: int, column: int) -> Edit:
     """Indent one line by exactly so many spaces."""
     end = line_start

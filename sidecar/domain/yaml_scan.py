@@ -141,8 +141,9 @@ class Scanner:
 
     def _comment(self, *, spaced: bool) -> None:
         if not spaced:
-            message = "A comment must be separated by a space, otherwise `#` is part of the text."
-            self.problem(Span(self.at, self.at + 1), "comment-space", message)
+            message = "A space must stand before `#`, or it begins no comment."
+            fix = Fix("Insert a space", (Edit(Span(self.at, self.at), " "),))
+            self.problem(Span(self.at, self.at + 1), "comment-space", message, fix)
         self.at = self.line_end(self.at)
 
     def column(self) -> int:
@@ -360,12 +361,14 @@ class Scanner:
             span = Span(line + width, line + width + 1)
             self.problem(span, "tab", "A tab indents this line. Indent with spaces.")
 
-    def rest_of_line(self, kind: str) -> None:
+    def rest_of_line(self, kind: str, *fixes: Fix) -> None:
         """Move to the end of the line, where only a comment may still follow."""
         start = self.at
         self.at = BLANKS.match(self.text, start).end()  # type: ignore[union-attr]
         end = self.line_end(self.at)
-        if self.at < end and (self.text[self.at] != "#" or self.at == start):
+        if self.peek() == "#":
+            self._comment(spaced=self.at > start)
+        elif self.at < end:
             message = "This text stands after the end of the value."
-            self.problem(Span(self.at, end), kind, message)
+            self.problem(Span(self.at, end), kind, message, *fixes)
         self.at = end

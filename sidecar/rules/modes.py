@@ -170,7 +170,8 @@ def _misnamed(file: ModesFile, root: Node | None) -> Entry | None:
     near = nearest(KEY, names, cutoff=0.8)
     known = next((name for name in names if name in ALIASES), None)
     name = near or known
-    return root.entry(name) if name else None
+    entry = root.entry(name) if name else None
+    return None if entry is None or isinstance(entry.value, Scalar) else entry
 
 
 @rule("RM025", Severity.ERROR, Kind.MODES)

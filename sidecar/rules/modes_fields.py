@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from sidecar.domain.edit import Edit
 from sidecar.domain.finding import Fix, Severity
 from sidecar.domain.kind import Kind
-from sidecar.domain.modes import KEY, Mode, ModesFile
+from sidecar.domain.modes import KEY, Mode, ModesFile, is_lone_pair
 from sidecar.domain.modes_profile import OPTIONAL_TEXTS, REQUIRED_TEXTS
 from sidecar.domain.modes_schema import SLUG, kind_of, wrong_type
 from sidecar.domain.project import Project
@@ -345,6 +345,10 @@ def _not_modes(file: ModesFile) -> Iterator[Hit]:
         span = holder.span if holder.span.end > holder.span.start else Span(0, 0)
         yield Hit(span, message)
         return
+    pairs = [item for item in holder.items if is_lone_pair(item)]
+    if pairs:
+        message = f"The keys of a mode need braces around them, and {loses_all(file)}."
+        yield Hit(pairs[0].span, f"{message} Write `{{` before this one.")
     for item in holder.items:
         if not isinstance(item, Mapping):
             kind = kind_of(_sample(item))

@@ -49,7 +49,8 @@ class Placed(NamedTuple):
     group: Group
 
 
-def _each(file: ModesFile) -> Iterator[Placed]:
+def each_group(file: ModesFile) -> Iterator[Placed]:
+    """Every tool group of the modes that can be judged."""
     for mode in readable(file):
         entry = mode.entry("groups")
         if entry is not None:
@@ -57,7 +58,8 @@ def _each(file: ModesFile) -> Iterator[Placed]:
                 yield Placed(mode, entry, index, group)
 
 
-def _dropped(file: ModesFile, group: Group) -> bool:
+def is_dropped(file: ModesFile, group: Group) -> bool:
+    """Whether the product drops this group before it checks anything."""
     return group.name in file.profile.dropped
 
 
@@ -92,10 +94,10 @@ def unknown_group(file: ModesFile, _: Project) -> Iterator[Hit]:
               - read
               - command
     """
-    for placed in _each(file):
+    for placed in each_group(file):
         group = placed.group
         name, node = group.name, group.name_node
-        if name is None or node is None or name in file.profile.groups or _dropped(file, group):
+        if name is None or node is None or name in file.profile.groups or is_dropped(file, group):
             continue
         known = ", ".join(f"`{one}`" for one in file.profile.groups)
         meant = _meant(name, file)
@@ -125,90 +127,6 @@ def _items(entry: Entry) -> tuple[Node, ...]:
 
 def _name_of(item: Node) -> str | None:
     return Group(item).name
-
-
-@rule("RM012", Severity.ERROR, Kind.MODES)
-def bad_file_regex(file: ModesFile, _: Project) -> Iterator[Hit]:
-    r"""A `fileRegex` is no JavaScript regular expression.
-
-    Roo compiles the pattern without flags and rejects the whole file where that fails. Globs such
-    as `*.md` and the inline flags of Python and PCRE fail.
-
-    Bad:
-        customModes:
-          - slug: docs
-            name: Docs
-            roleDefinition: You write documentation.
-            groups:
-              - read
-              - - edit
-                - fileRegex: "*.md"
-    Bad:
-        customModes:
-          - slug: docs
-            name: Docs
-            roleDefinition: You write documentation.
-            groups:
-              - read
-              - - edit
-                - fileRegex: (?i)\.md$
-    Good:
-        customModes:
-          - slug: docs
-            name: Docs
-            roleDefinition: You write documentation.
-            groups:
-              - read
-              - - edit
-                - fileRegex: \.md$
-    """
-    for group in (placed.group for placed in _each(file)):
-        node, pattern = group.file_regex_node, group.file_regex
-        if node is None or not pattern or _dropped(file, group):
-            continue
-        reason = ecma.error(pattern)
-        if reason is None:
-            continue
-        better = translated(pattern)
-        fixes: tuple[Fix, ...] = ()
-        if better is not None:
-            edit = replace_scalar(node, better)
-            fixes = (Fix(f"Change to `{better}`", (edit,), safe=False),)
-        message = (
-            f"`{pattern}` is no JavaScript regular expression ({reason}): {loses_all(file)}. "
-            + (f"Write `{better}`." if better else "Correct the pattern.")
-        )
-        yield Hit(node.span, message, fixes)
-
-
-def translated(pattern: str) -> str | None:
-    """A valid pattern for a glob, or for one with another language's syntax."""
-    candidates = (
-        re.sub(r"\(\?[aiLmsux]+\)", "", pattern),
-        re.sub(r"\(\?[a-z]*(?:-[a-z]*)?:", "(?:", pattern),
-        pattern.replace("(?P<", "(?<"),
-        re.sub(r"([*+?}])\+", r"\1", pattern),
-        pattern.replace("(?>", "(?:"),
-        _from_glob(pattern),
-    )
-    changed = (one for one in candidates if one and one != pattern)
-    return next((one for one in changed if ecma.error(one) is None), None)
-
-
-def _from_glob(glob: str) -> str:
-    parts = re.split(r"(\*\*/|\*\*|\*|\?|\{[^{}]*\})", glob)
-    result = "".join(map(_glob_part, parts))
-    result = result.removeprefix("(?:.*/)?") if glob.startswith("**/") else result
-    return result.removeprefix("[^/]*") + "$"
-
-
-def _glob_part(part: str) -> str:
-    simple = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    if part in simple:
-        return simple[part]
-    if part.startswith("{") and part.endswith("}"):
-        return "(?:" + "|".join(re.escape(word) for word in part[1:-1].split(",")) + ")"
-    return re.sub(r"[.+()|\[\]^$\\]", lambda match: "\\" + match[0], part)
 
 
 @rule("RM013", Severity.ERROR, Kind.MODES)
@@ -259,8 +177,8 @@ def tuple_shape(file: ModesFile, _: Project) -> Iterator[Hit]:
         entry = mode.entry("groups")
         if entry is not None and not isinstance(entry.value, Sequence):
             yield _not_a_list(file, entry)
-    for group in (placed.group for placed in _each(file)):
-        if _dropped(file, group) or _well_shaped(group):
+    for group in (placed.group for placed in each_group(file)):
+        if is_dropped(file, group) or _well_shaped(group):
             continue
         message = (
             f"A tool group is a name, or a list of a name and its options: {loses_all(file)}. "
@@ -370,10 +288,10 @@ def duplicate_group(file: ModesFile, _: Project) -> Iterator[Hit]:
             groups: [read, edit]
     """
     seen: dict[int, set[str]] = {}
-    for placed in _each(file):
+    for placed in each_group(file):
         group, name = placed.group, placed.group.name
         names = seen.setdefault(placed.mode.index, set())
-        if name is None or _dropped(file, group) or name not in file.profile.groups:
+        if name is None or is_dropped(file, group) or name not in file.profile.groups:
             continue
         if name not in names:
             names.add(name)
@@ -415,9 +333,9 @@ def deprecated_browser(file: ModesFile, _: Project) -> Iterator[Hit]:
             groups:
               - read
     """
-    for placed in _each(file):
+    for placed in each_group(file):
         group = placed.group
-        if not _dropped(file, group):
+        if not is_dropped(file, group):
             continue
         message = (
             f"{file.profile.title} has no tool group `{group.name}` any more and ignores it: the "

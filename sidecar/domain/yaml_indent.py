@@ -1,0 +1,94 @@
+"""Indentation: which open collection a line belongs to, and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sidecar.domain.edit import Edit
+from sidecar.domain.finding import Fix
+from sidecar.domain.source import Span
+from sidecar.domain.yaml_flow import FlowReader
+from sidecar.domain.yaml_repair import indent_edit
+
+
+class Level(NamedTuple):
+    """An open block collection: its column, and whether its items begin with a dash."""
+
+    column: int
+    dashes: bool
+
+
+@dataclass
+class IndentReader(FlowReader):
+    """A scanner that knows the open block collections."""
+
+    levels: list[Level] = field(default_factory=list)
+
+    def indicator(self, char: str) -> bool:
+        """Whether this indicator stands here, followed by white space."""
+        return self.peek() == char and self.blank_after()
+
+    def goes_on(self, column: int, *, dash: bool) -> bool:
+        """Move to the next item; false where the line belongs to an outer collection."""
+        self.skip()
+        if self.at_end():
+            return False
+        here = self.indicator("-")
+        owner = self._owner(dash=here)
+        if owner is not None and owner < len(self.levels) - 1:
+            return False
+        if owner is None or here != dash:
+            self._stray(here=here)
+            return self.goes_on(column, dash=dash)
+        tab = self.first_on_line() and "\t" in self.text[self.line_start : self.at]
+        if tab and (dash or self.indent <= column):
+            self.tab_problem(fresh=True)
+        elif self.indent != column and self.first_on_line():
+            self.bad_indent(column)
+        return True
+
+    def _owner(self, *, dash: bool) -> int | None:
+        """Which open collection a line belongs to: its level, or the nearest deeper one."""
+        fitting = [i for i, level in enumerate(self.levels) if level.dashes == dash]
+        exact = [i for i in fitting if self.levels[i].column == self.indent]
+        deeper = [i for i in fitting if self.levels[i].column > self.indent]
+        chosen = exact[-1:] or deeper[:1] or fitting[-1:]
+        return chosen[0] if chosen else None
+
+    def _stray(self, *, here: bool) -> None:
+        end = self.line_end(self.at)
+        kind = "fence" if self.text.startswith("```", self.at) else "stray-text"
+        message = "This line belongs to no list and no mapping that is open here."
+        if here:
+            kind, message = "stray-marker", "A list item stands where a key is expected."
+        self.problem(Span(self.at, end), kind, message, noticed=self._after_content())
+        self.at = end
+
+    def _after_content(self) -> int:
+        """The line after the last one with content, where the products notice a stray line."""
+        lines = self.text[: self.line_start].split("\n")
+        while len(lines) > 1 and lines[-1].strip()[:1] in {"", "#"}:
+            lines.pop()
+        return min(len("\n".join(lines)) + 1, self.line_start)
+
+    def bad_indent(self, column: int) -> None:
+        """Note that this line should be indented by ``column`` spaces."""
+        message = (
+            f"This line is indented by {self.indent} spaces; "
+            f"the lines that it belongs to are indented by {column}."
+        )
+        edit = indent_edit(self.text, self.line_start, column)
+        fix = Fix(f"Indent by {column} spaces", (edit,), safe=False)
+        span = Span(self.at, self.line_end(self.at))
+        self.problem(span, "bad-indent", message, fix, noticed=self._after_content())
+
+    def tab_problem(self, *, fresh: bool) -> None:
+        """Note the tab before the token here; ``fresh`` where it indents the line."""
+        start = self.text.rfind("\t", self.line_start, self.at)
+        end = start + 1
+        while start > self.line_start and self.text[start - 1] == "\t":
+            start -= 1
+        blanks = "  " * (end - start) if fresh else " "
+        fix = Fix("Use spaces", (Edit(Span(start, end), blanks),), safe=not fresh)
+        self.problem(Span(start, end), "tab", "Tabs cannot indent. Use spaces.", fix)
