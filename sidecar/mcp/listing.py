@@ -10,26 +10,35 @@ from mcp_types import Tool as Listing
 from mcp_types import ToolAnnotations
 
 from sidecar.mcp import schema
-from sidecar.services.tool import Tool
+from sidecar.services.tool import Result, Tool
 
 # An agent pays for the list in every conversation, and needs the results' types least of it.
-MAX_BYTES = 24_500
-_DEEPEST = 4
+MAX_BYTES = 24_800
+_WHOLE = 4
+_COMMON = frozenset(Result.model_fields)
 
 
 def listed(tools: Iterable[Tool[Any, Any]]) -> list[Listing]:
     """The tools in their order; the largest result schemas are told less deeply until all fit."""
     tools = list(tools)
     whole = [schema.of_output(tool.result) for tool in tools]
-    depths = [_DEEPEST] * len(tools)
+    levels = [_WHOLE] * len(tools)
     listings = [_listing(tool, output) for tool, output in zip(tools, whole, strict=True)]
-    while size(listings) > MAX_BYTES and max(depths, default=1) > 1:
-        candidates = [index for index, depth in enumerate(depths) if depth > 1]
+    while size(listings) > MAX_BYTES and any(levels):
+        candidates = [index for index, level in enumerate(levels) if level]
         largest = max(candidates, key=lambda index: size(listings[index : index + 1]))
-        depths[largest] -= 1
-        told = schema.shallow(whole[largest], depths[largest])
-        listings[largest] = _listing(tools[largest], told)
+        levels[largest] -= 1
+        listings[largest] = _listing(tools[largest], _told(whole[largest], levels[largest]))
     return listings
+
+
+def _told(output: schema.Schema, level: int) -> schema.Schema:
+    """A result's schema: so many levels of objects deep, at 0 just its own fields' types."""
+    if level:
+        return schema.shallow(output, level)
+    bare = schema.shallow(output, 1)
+    own = {name: kind for name, kind in bare["properties"].items() if name not in _COMMON}
+    return {"type": "object", "properties": own}
 
 
 def size(listings: list[Listing]) -> int:
@@ -52,6 +61,5 @@ def _listing(tool: Tool[Any, Any], output: schema.Schema) -> Listing:
             read_only_hint=tool.read_only,
             destructive_hint=tool.destructive,
             idempotent_hint=tool.idempotent,
-            open_world_hint=False,
         ),
     )

@@ -9,21 +9,27 @@ from pydantic import BaseModel
 
 Schema = dict[str, Any]
 
+# The server's instructions say it for all tools.
+_SAID_ONCE = ("cursor",)
 # Keywords whose values map names to schemas; a key there is a name, not a keyword.
 _BY_NAME = ("properties", "patternProperties")
-_OUTPUT_NOISE = ("description", "default", "minimum", "maximum", "minLength", "maxLength", "format")
+# A text over its bound is refused with a sentence; to tell each bound would cost every agent.
+_INPUT_NOISE = ("title", "format", "maxLength")
+_OUTPUT_NOISE = (*_INPUT_NOISE, "description", "default", "minimum", "maximum", "minLength")
 
 
 def of_input(model: type[BaseModel]) -> Schema:
     """The schema of a tool's arguments: every name, type, choice, bound and description."""
-    schema = _schema(model, ("title", "format"))
+    schema = _schema(model, _INPUT_NOISE)
     schema.pop("description", None)  # the tool's own description says it
+    for name in _SAID_ONCE:
+        schema["properties"].get(name, {}).pop("description", None)
     return schema
 
 
 def of_output(model: type[BaseModel]) -> Schema:
     """The schema of a tool's structured result, types alone; unset fields are left out there."""
-    return _schema(model, ("title", *_OUTPUT_NOISE))
+    return _schema(model, _OUTPUT_NOISE)
 
 
 def shallow(schema: Schema, depth: int) -> Schema:
@@ -67,8 +73,8 @@ def _compacted(node: Any, definitions: Mapping[str, Any], noise: tuple[str, ...]
 
 
 def _says_nothing(keyword: str, value: Any) -> bool:
-    null_default = keyword == "default" and value is None
-    return null_default or (keyword == "additionalProperties" and value is True)
+    usual = keyword == "default" and (value is None or value is False)
+    return usual or (keyword == "additionalProperties" and value is True)
 
 
 def _resolved(node: Schema, definitions: Mapping[str, Any]) -> Schema:

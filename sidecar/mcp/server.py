@@ -66,7 +66,8 @@ CONCURRENT_CALLS = 16
 INSTRUCTIONS = (
     "Tools for a workspace that agents work in by plain files: modes (.roomodes), schedules"
     " (.roo/schedules.json, the primary authority), the plan (TODO.md), the time log and the"
-    " memory. Paths are relative to the workspace. Start with get_system_status."
+    " memory. Paths are relative to the workspace. A next_cursor in a result is the cursor of the"
+    " next page. Start with get_system_status."
 )
 
 

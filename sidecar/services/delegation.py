@@ -37,18 +37,18 @@ class DelegateTaskRequest(Request):
     """What to delegate, or what to do with a task that was."""
 
     task_description: Annotated[
-        str | None, Field(max_length=MAX_DESCRIPTION, description="Required to create")
+        str | None, Field(max_length=MAX_DESCRIPTION, description="To create")
     ] = None
-    target_mode: Annotated[str | None, Field(description="Mode slug; default: best match")] = None
+    target_mode: Annotated[str | None, Field(description="Slug; default: best match")] = None
     priority: Priority = "normal"
-    context: Annotated[dict[str, Any] | None, Field(description="What the worker must know")] = None
+    context: Annotated[dict[str, Any] | None, Field(description="For the worker")] = None
     requirements: Annotated[dict[str, Any] | None, Field(description="Becomes a checklist")] = None
-    deadline: Annotated[str | None, Field(description="ISO 8601, UTC if naive")] = None
+    deadline: Annotated[str | None, Field(description="ISO 8601, in UTC")] = None
     action: Action = "create"
     task_id: str | None = None
     lease_token: Annotated[str | None, Field(description="From claim")] = None
     result: Annotated[str | None, Field(max_length=MAX_DESCRIPTION)] = None
-    execute: Annotated[bool, Field(description="Run it now by the configured runner")] = False
+    execute: Annotated[bool, Field(description="Run it at once")] = False
     parent_task_id: str | None = None
     idempotency_key: Annotated[str | None, Field(max_length=200)] = None
 
@@ -106,10 +106,9 @@ class DelegateTaskResult(Result):
 
 @tool(title="Delegate a task", category=Category.ORCHESTRATOR)
 def delegate_task(context: Context, request: DelegateTaskRequest) -> DelegateTaskResult:
-    """Put a task into a durable queue, or claim, renew, complete, fail, cancel or show one.
+    """Put a task into a durable queue, or act on one that is there.
 
-    create checks or chooses the mode and returns `handoff` for you to act on: no runner works on
-    the queue by itself yet.
+    create returns `handoff` for you to act on: nobody works on the queue by itself.
 
     Example:
         {"task_description": "Write unit tests for the parser", "idempotency_key": "tests"}

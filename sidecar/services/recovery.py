@@ -75,11 +75,10 @@ class ErrorRecoveryResult(Result):
 
 @tool(title="Recover from an error", category=Category.DEVELOPMENT, destructive=True)
 def error_recovery(context: Context, request: ErrorRecoveryRequest) -> ErrorRecoveryResult:
-    """Report a failure of an operation and recover.
+    """Report a failure: the first two say when to retry, the third blocks the operation.
 
-    Failures are counted durably: the first two say when to retry, the third in a row blocks the
-    operation and escalates. rollback restores and verifies the files of the operation's last call
-    or of a checkpoint; cleanup removes the sidecar's stale temporary files; resume unblocks.
+    rollback restores and verifies the files of its last call or of a checkpoint; cleanup removes
+    stale temporary files; resume unblocks.
 
     Example:
         {"operation": "deploy", "error_context": {"error": "timeout"}, "create_checkpoint": false}
