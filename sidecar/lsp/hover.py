@@ -33,5 +33,5 @@ async def at(session: Session, params: types.HoverParams) -> types.Hover | None:
 def _page(finding: Finding) -> str:
     """A rule's page as Markdown; a blank line makes its examples code blocks."""
     rule = RULES[finding.code]
-    text = EXAMPLE.sub(r"\1:\n", rule.page)
+    text = EXAMPLE.sub(r"\n\1:\n", rule.page)
     return f"**{rule.code}** {rule.name}\n\n{text}"

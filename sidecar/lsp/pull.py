@@ -55,7 +55,8 @@ async def _views(session: Session) -> list[View]:
 
 async def _news(session: Session) -> None:
     """Return when some folder has been checked again, or after a while."""
-    waiting = [asyncio.ensure_future(checker.next_run()) for checker in session]
+    runs = [checker.next_run() for checker in session] or [asyncio.sleep(HOLD_SECONDS)]
+    waiting = [asyncio.ensure_future(run) for run in runs]
     try:
         await asyncio.wait(waiting, timeout=HOLD_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,11 @@ import pytest
 import pytest_lsp
 from lsprotocol import types
 from pytest_lsp.client import DEFAULT_CLIENT_FEATURES, LanguageClient, register_lsp_features
+
+from sidecar.services.context import Context
+from sidecar.services.diagnosis import diagnose_workspace
+from sidecar.settings import Settings
+from sidecar.workspace.workspace import Workspace
 
 SECONDS = 30
 SERVER = [sys.executable, "-m", "sidecar", "lsp"]
@@ -218,6 +224,19 @@ async def test_a_client_without_pull_gets_findings_of_all_files_open_or_not(
     assert result.capabilities.diagnostic_provider is None
     assert plan.version is None
     assert plan.diagnostics[0].source == "sidecar"
+
+
+async def test_an_editor_shows_of_the_real_workspace_what_the_shell_shows(
+    editor: Editor, real_workspace: Path
+) -> None:
+    context = Context(Workspace.open(real_workspace), Settings())
+    reports = diagnose_workspace(context.workspace, context.settings, context.clock())
+    await editor.begin(real_workspace)
+
+    assert len(reports) == 5
+    for report in reports:
+        wanted = Counter(finding.code for finding in report.findings)
+        await editor.shown(report.path, lambda found, wanted=wanted: Counter(found) == wanted)
 
 
 async def test_unsaved_text_counts_and_every_publication_names_its_version(
