@@ -219,10 +219,8 @@ def _judge(report: _Report, found: FileReport) -> None:
     product = found.product
     if found.error:
         report.fail(f"{found.path}: {found.error}")
-    elif product is not None and product.loaded < product.total and product.loaded == 0:
-        report.fail(
-            f"{product.name} loads 0 of {product.total} entries of {found.path}: {product.verdict}."
-        )
+    elif product is not None and not product.loaded and found.count(Severity.ERROR):
+        report.fail(f"{product.name} loads nothing of {found.path}: {product.verdict}.")
     elif count := found.count(Severity.ERROR):
         report.warn(f"{found.path}: {count} error(s); `sidecar check` explains them.")
 
@@ -261,7 +259,7 @@ def _tasks(context: Context, _: Project) -> _Report:
     report = _Report()
     told = get_time_tracking(context, TimeQuery(open_only=True, limit=1))
     overdue = [each.task_id for each in told.open_tasks if each.overdue]
-    report.values["timed_tasks"] = {"open": len(told.open_tasks), "overdue": len(overdue)}
+    report.values["timed_tasks"] = {"open": told.statistics.open, "overdue": len(overdue)}
     if overdue:
         report.warn(f"{len(overdue)} timed tasks are over their limit: {', '.join(overdue[:5])}.")
     return report
