@@ -204,7 +204,11 @@ def _lsp_client(uri: str) -> dict[str, Any]:
         "workspaceFolders": [{"uri": uri, "name": "clone"}],
         "capabilities": {
             "textDocument": {"diagnostic": {}, "codeAction": {}},
-            "workspace": {"configuration": True, "workspaceFolders": True},
+            "workspace": {
+                "configuration": True,
+                "workspaceFolders": True,
+                "diagnostics": {"refreshSupport": True},
+            },
         },
     }
 

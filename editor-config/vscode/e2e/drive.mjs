@@ -37,7 +37,7 @@ async function showFindings(window) {
 }
 
 async function checkPlaces(window) {
-  const labels = await window.problemLabels();
+  const labels = await window.problemRows(2);
   const missing = plan.labels.filter(
     (wanted) => !labels.some((label) => wanted.every((part) => label.includes(part))),
   );

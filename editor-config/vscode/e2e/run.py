@@ -55,7 +55,8 @@ def check(folder: Path, environment: Mapping[str, str]) -> dict[str, list[dict[s
     result = subprocess.run(command, check=False, **options)
     if result.returncode not in {0, 1}:
         raise RuntimeError(f"sidecar check: {result.stderr.decode()}")
-    return {file["path"]: file["findings"] for file in json.loads(result.stdout)["files"]}
+    files = json.loads(result.stdout)["files"]
+    return {os.path.relpath(folder / file["path"], folder): file["findings"] for file in files}
 
 
 def counts(found: Mapping[str, list[dict[str, Any]]]) -> dict[str, int]:
@@ -66,14 +67,18 @@ def counts(found: Mapping[str, list[dict[str, Any]]]) -> dict[str, int]:
     return dict(listed)
 
 
-def labels(found: Mapping[str, list[dict[str, Any]]]) -> list[list[str]]:
-    """What the line of each problem must say; its character is right of an emoji in UTF-16."""
+def labels(folder: Path, found: Mapping[str, list[dict[str, Any]]]) -> list[list[str]]:
+    """What the line of each problem must say: severity, message, line and column."""
     wanted = []
-    for finding in (one for findings in found.values() for one in findings):
-        if finding["severity"] in LISTED:
-            place = f"at line {finding['range']['start']['line'] + 1} and character"
-            first = finding["message"].splitlines()[0]
-            wanted.append([f"{LISTED[finding['severity']]}: {first}", place])
+    for path, findings in found.items():
+        lines = (folder / path).read_text("utf-8").split("\n")
+        for finding in (one for one in findings if one["severity"] in LISTED):
+            start = finding["range"]["start"]
+            before = lines[start["line"]][: start["character"]]
+            column = len(before.encode("utf-16-le")) // 2 + 1  # VS Code counts UTF-16 units
+            message = finding["message"].splitlines()[0]
+            place = f"at line {start['line'] + 1} and character {column}."
+            wanted.append([f"{LISTED[finding['severity']]}: {message}", place])
     return wanted
 
 
@@ -160,7 +165,7 @@ def diagnose(scratch: Path, package: Path, pictures: Path) -> bool:
         str(run.folder),
         open=[path for path in OPENED if counts(found).get(path)],
         problems=counts(found),
-        labels=labels(found),
+        labels=labels(run.folder, found),
         fix=fix,
     )
 

@@ -37,7 +37,7 @@ export class Workbench {
   async explorerRow(name) {
     const rows = this.page.locator(".explorer-folders-view .monaco-list-row");
     const row = rows.filter({ has: this.page.getByText(name, { exact: true }) }).first();
-    await rows.first().hover();
+    await this.page.locator(".explorer-folders-view .monaco-list").hover();
     await this.page.mouse.wheel(0, -100_000);
     for (let pages = 0; pages < 50 && !(await row.isVisible()); pages++) {
       await this.page.waitForTimeout(100);
@@ -66,7 +66,7 @@ export class Workbench {
   /** The Problems list, file -> number, read from the lines of the files. */
   async problemCounts() {
     const found = {};
-    for (const label of await this.labels(`${ROW}[aria-level="1"]`)) {
+    for (const label of await this.problemRows(1)) {
       const [, count, file, folder] = /^(\d+) problems? in file (.*) of folder (.*)$/.exec(label) ?? [];
       if (count !== undefined) {
         found[folder === "." || folder === "" ? file : `${folder}/${file}`] = Number(count);
@@ -75,20 +75,19 @@ export class Workbench {
     return found;
   }
 
-  /** The labels of all problems, also of those outside the screen. */
-  async problemLabels() {
-    const rows = this.page.locator(ROW).first();
-    await rows.hover();
+  /** The labels of all files (level 1) or problems (level 2), also of those outside the screen. */
+  async problemRows(level) {
+    await this.page.locator(".markers-panel .monaco-list").hover();
     await this.page.mouse.wheel(0, -100_000);
     const found = new Set();
     for (let still = 0; still < 3; ) {
+      await this.page.waitForTimeout(80);
       const before = found.size;
-      for (const label of await this.labels(`${ROW}[aria-level="2"]`)) {
+      for (const label of await this.labels(`${ROW}[aria-level="${level}"]`)) {
         found.add(label);
       }
       still = found.size === before ? still + 1 : 0;
-      await this.page.mouse.wheel(0, 60);
-      await this.page.waitForTimeout(80);
+      await this.page.mouse.wheel(0, 100);
     }
     await this.page.mouse.wheel(0, -100_000);
     return [...found];
@@ -102,6 +101,7 @@ export class Workbench {
 
   /** Goes to the place of a problem in its file. */
   async goToProblem(text) {
+    await this.problemRows(2);
     const row = this.page.locator(`${ROW}[aria-level="2"]`).filter({ hasText: text }).first();
     await row.dblclick();
     await this.page.locator(".editor-instance .monaco-editor.focused").waitFor();
