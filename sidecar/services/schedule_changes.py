@@ -207,7 +207,9 @@ def _written(context: Context, request: ScheduleChange, propose: Propose) -> dic
         if not proposal.edits:
             return None
         text = apply_edits(file.source.text, proposal.edits)
-        _verify(proposal, text, path, project)
+        # A global mode may be unknown here: one that stands already does not hinder an update.
+        check_mode = request.action != "update" or "mode" in proposal.after
+        _verify(proposal, text, path, project, check_mode=check_mode)
         return None if request.dry_run else text.encode()
 
     written = files.update(path, replaced, backup="manage_schedules")
@@ -243,15 +245,19 @@ def _stored(
     return sound(context.workspace, path, current)
 
 
-def _verify(proposal: Proposal, text: str, path: str, project: Project) -> None:
+def _verify(
+    proposal: Proposal, text: str, path: str, project: Project, *, check_mode: bool
+) -> None:
     """Refuse what would not run; raises E_INVALID."""
     file = schedules.parse(text, path=path)
     found = file.find(proposal.schedule_id)
     if found is None or not proposal.check:
         return
-    wrong = complaints(found.values, project)
+    wrong = complaints(found.values, project, check_mode=check_mode)
     if wrong:
         hint = "Give right values for these fields in the same call; nothing was written."
+        if project.global_modes is None:
+            hint += " Global modes count when the setting global_modes_file names their file."
         raise invalid(f"The schedule could not run. {' '.join(wrong)}", hint)
 
 

@@ -154,7 +154,9 @@ READERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def complaints(values: Mapping[str, Any], project: Project) -> list[str]:
+def complaints(
+    values: Mapping[str, Any], project: Project, *, check_mode: bool = True
+) -> list[str]:
     """What keeps a whole schedule from running, as sentences; empty where nothing does."""
     missing = [name for name in ("name", "mode", "taskInstructions") if not values.get(name)]
     found = [f"`{name}` is missing." for name in missing]
@@ -164,7 +166,7 @@ def complaints(values: Mapping[str, Any], project: Project) -> list[str]:
     interaction = values.get("taskInteraction")
     if interaction and interaction not in INTERACTIONS:
         found.append("`taskInteraction` must be wait, interrupt or skip.")
-    if values.get("mode"):
+    if check_mode and values.get("mode"):
         found += _mode_complaints(str(values["mode"]), known_slugs(project))
     return found
 

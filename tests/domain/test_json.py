@@ -19,8 +19,11 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner),
 )  # fmt: skip
 PIECES = st.sampled_from(
-    [*"{}[]:,\"'/\\ \n\t\r", "//x\n", "/*", "*/", "\ufeff", "\u00a0", "\u200b", "true", "nul"]
-    + ['"a"', '"a":', "1", "-", "01", "1.", "1e5", "NaN", "\\u12", "\\ud83d", "\x00", "é", "😀"]
+    [
+        *"{}[]:,\"'/\\ \n\t\r",
+        *("//x\n", "/*", "*/", "\ufeff", "\u00a0", "\u200b", "true", "nul", '"a"', '"a":', "1"),
+        *("-", "01", "1.", "1e5", "NaN", "\\u12", "\\ud83d", "\x00", "é", "😀"),
+    ]
 )
 BROKEN = st.lists(PIECES, max_size=40).map("".join)
 
@@ -100,7 +103,7 @@ def test_every_span_lies_inside_the_text_and_nests(text):
             assert child.span.end <= node.span.end
 
 
-@given(VALUES.filter(lambda value: isinstance(value, str | int) and value != ""))
+@given(st.integers() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_a_value_s_span_is_exactly_its_text(value):
     text = f"\n  [ {standard.dumps(value, ensure_ascii=False)} ,  1]"
 

@@ -1,4 +1,4 @@
-"""The schedules file: both spellings, the product's verdict, and edits that keep every other byte."""
+"""The schedules file: both spellings, the product's verdict, edits that keep every other byte."""
 
 from __future__ import annotations
 
@@ -131,8 +131,10 @@ def test_an_unchanged_value_gives_no_edit():
     assert set_fields(file, file.schedules[0], {"timeInterval": 10, "name": "Nightly"}) == ()
 
 
-@pytest.mark.parametrize("text", ["", " \n", "{}", '{"schedules": []}', '{\n  "a": 1\n}', '{"schedules": null}',
-                                  '{"schedules":[{"id":"0"}]}', TEXT])  # fmt: skip
+EMPTIES = ("", " \n", "{}", '{"schedules": []}', '{\n  "a": 1\n}', '{"schedules": null}')
+
+
+@pytest.mark.parametrize("text", [*EMPTIES, '{"schedules":[{"id":"0"}]}', TEXT])
 def test_a_schedule_is_added_to_whatever_is_there(text: str):
     file = schedules.parse(text)
 
