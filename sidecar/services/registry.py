@@ -11,6 +11,7 @@ from sidecar.services.delegation import delegate_task
 from sidecar.services.environment import sync_environment
 from sidecar.services.files import read_project_file, write_project_file
 from sidecar.services.memory import get_persistent_memory, update_persistent_memory
+from sidecar.services.mode_switch import switch_mode
 from sidecar.services.modes import get_mode_capabilities
 from sidecar.services.nearest import did_you_mean
 from sidecar.services.recovery import error_recovery
@@ -40,6 +41,7 @@ _IN_ORDER: tuple[Tool[Any, Any], ...] = (
     backup_file,
     restore_file,
     get_system_status,
+    switch_mode,
     run_validation,
     get_mode_capabilities,
     error_recovery,
