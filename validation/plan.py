@@ -22,7 +22,9 @@ class Stage:
     """One child process of the run.
 
     ``executes`` says that it runs the workspace's code, ``full`` that only a full run has it,
-    ``optional`` that the run is complete without it. ``limit`` is in seconds.
+    ``optional`` that the run is complete without it. ``limit`` is in seconds. ``lane`` says what
+    it may share the machine with: a stage ``beside`` runs while those of the main lane do, one
+    ``alone`` waits for all of them.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Stage:
     executes: bool = True
     optional: bool = False
     full: bool = False
+    lane: Literal["main", "beside", "alone"] = "main"
     interpreter: str = ""
     module: str = ""
     junit: str = ""
@@ -82,8 +85,8 @@ class Plan:
 
 _STAGE_KEYS = {
     "name": str, "category": str, "kind": str, "command": list, "limit": (int, float),
-    "executes": bool, "optional": bool, "full": bool, "interpreter": str, "module": str,
-    "junit": str, "figures": str, "hint": str,
+    "executes": bool, "optional": bool, "full": bool, "lane": str, "interpreter": str,
+    "module": str, "junit": str, "figures": str, "hint": str,
 }  # fmt: skip
 _KEYS = {
     "stage": list, "category": list, "thresholds": dict, "tests": list, "coverage": bool,
@@ -175,6 +178,8 @@ def _stage(entry: Any) -> Stage:
     kind = values.get("kind", "command")
     if kind not in StageKind.__args__:  # type: ignore[attr-defined]
         raise PlanError(f"The stage `{entry['name']}` has the unknown kind `{kind}`.")
+    if values.get("lane", "main") not in ("main", "beside", "alone"):
+        raise PlanError(f"The stage `{entry['name']}` has an unknown lane.")
     if kind == "command" and not argv:
         raise PlanError(f"The stage `{entry['name']}` has no command.")
     if kind not in ("command", "pytest", "benchmark"):

@@ -66,9 +66,13 @@ class Progress:
     def finish(self, line: str) -> None:
         """The stage is over."""
         self.done += 1
+        self.say(line)
+        self._write_status("", now=True)
+
+    def say(self, line: str) -> None:
+        """Print a whole line, whatever stands on the last one."""
         self._redraw("")
         self._print(line)
-        self._write_status("", now=True)
 
     def _print(self, line: str) -> None:
         if self.stream is not None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from validation import check_stage, command_stage, probe_stage, pytest_stage, syntax_stage
 from validation.plan import Stage
+from validation.progress import Progress
 from validation.report import Counts, Report, StageResult, build
 from validation.run import Run
 
@@ -28,11 +31,20 @@ def execute(run: Run) -> Report:
     wanted = [stage for stage in run.plan.stages if _is_wanted(run, stage)]
     run.progress.stages = len(wanted)
     results: list[StageResult] = []
-    for stage in wanted:
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(_lane, run, [s for s in wanted if s.lane == "beside"], results)
+        _lane(run, [stage for stage in wanted if stage.lane == "main"], results)
+        other.result()
+    _lane(run, [stage for stage in wanted if stage.lane == "alone"], results)
+    results.sort(key=lambda result: wanted.index(result.stage))
+    return build(run.plan, results, started=started, cancelled=bool(run.cancellation))
+
+
+def _lane(run: Run, stages: list[Stage], results: list[StageResult]) -> None:
+    for stage in stages:
         result = _refused(run, stage, results) or _ran(run, stage)
         results.append(result)
         run.progress.finish(line(result))
-    return build(run.plan, results, started=started, cancelled=bool(run.cancellation))
 
 
 def _is_wanted(run: Run, stage: Stage) -> bool:
@@ -56,6 +68,9 @@ def _refused(run: Run, stage: Stage, before: list[StageResult]) -> StageResult |
 
 
 def _ran(run: Run, stage: Stage) -> StageResult:
+    if stage.lane == "beside":
+        run.progress.say(f"... {stage.name} (beside the others)")
+        run = replace(run, progress=Progress())
     run.progress.stage(stage.name)
     return RUNNERS[stage.kind](run, stage)
 

@@ -164,6 +164,39 @@ def test_a_command_is_one_check_with_its_evidence(project, validate):
     assert "full run" in answer.category("editors")["reasons"][0]
 
 
+def test_stages_share_the_machine_as_their_lanes_say(project, validate):
+    """The one beside waits for a file of the main lane, the one alone for a file of both."""
+    wait = (
+        "import pathlib, sys, time\n"
+        "for name in sys.argv[2:]:\n"
+        "    while not pathlib.Path(name).exists():\n"
+        "        time.sleep(0.05)\n"
+        "pathlib.Path(sys.argv[1]).touch()\n"
+    )
+    plan = """
+        [[tool.sidecar.validation.stage]]
+        name = "last"
+        category = "c"
+        command = ["{python}", "-c", "import os; assert os.path.exists('b') and os.path.exists('m')"]
+        lane = "alone"
+        [[tool.sidecar.validation.stage]]
+        name = "other"
+        category = "b"
+        command = ["{python}", "wait.py", "b", "m"]
+        lane = "beside"
+        limit = 30
+        [[tool.sidecar.validation.stage]]
+        name = "first"
+        category = "a"
+        command = ["{python}", "wait.py", "m"]
+    """
+    answer = validate(project({"pyproject.toml": plan, "wait.py": wait}), category="")
+
+    names = [c["id"] for c in answer.report["checks"] if c["category"] in "abc"]
+    assert names == ["last", "other", "first"]
+    assert {answer.category(name)["verdict"] for name in "abc"} == {"passed"}
+
+
 def test_a_foreign_runners_junit_report_is_counted(project, validate):
     script = """
         import sys
