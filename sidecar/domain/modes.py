@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -194,6 +195,17 @@ class ModesFile:
         if isinstance(holder, Mapping):
             holder = self.list_entry.value if self.list_entry else None
         return tuple(_modes(holder))
+
+    @cached_property
+    def intact(self) -> tuple[Mode, ...]:
+        """The modes that no syntax problem touches, so that they are read as they are meant."""
+        broken = sorted(problem.span.start for problem in self.document.problems)
+        ends = [mode.span.start for mode in self.modes[1:]] + [len(self.source.text) + 1]
+        return tuple(
+            mode
+            for mode, end in zip(self.modes, ends, strict=False)
+            if bisect_left(broken, mode.span.start) == bisect_left(broken, end)
+        )
 
     @property
     def total(self) -> int:

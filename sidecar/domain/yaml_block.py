@@ -92,7 +92,7 @@ class BlockReader(IndentReader):
         if start.tab and start.fresh and self.indent <= max(start.parent, 0) and not root_flow:
             self.tab_problem(fresh=True)
             start = start._replace(tab=False)
-        if any(self.indicator(char) for char in "-?:"):
+        if self.opens_collection():
             node = self._collection(start)
         else:
             node = self._scalar_or_mapping(start)

@@ -19,6 +19,9 @@ class Level(NamedTuple):
     dashes: bool
 
 
+INDICATORS = frozenset("-?:")
+
+
 @dataclass
 class IndentReader(FlowReader):
     """A scanner that knows the open block collections."""
@@ -28,6 +31,11 @@ class IndentReader(FlowReader):
     def indicator(self, char: str) -> bool:
         """Whether this indicator stands here, followed by white space."""
         return self.peek() == char and self.blank_after()
+
+    def opens_collection(self) -> bool:
+        """Whether a dash, question mark or colon begins a block collection here."""
+        char = self.text[self.at : self.at + 1]
+        return char in INDICATORS and self.blank_after()
 
     def goes_on(self, column: int, *, dash: bool) -> bool:
         """Move to the next item; false where the line belongs to an outer collection."""
@@ -50,6 +58,8 @@ class IndentReader(FlowReader):
 
     def _owner(self, *, dash: bool) -> int | None:
         """Which open collection a line belongs to: its level, or the nearest deeper one."""
+        if self.levels and self.levels[-1] == (self.indent, dash):
+            return len(self.levels) - 1
         fitting = [i for i, level in enumerate(self.levels) if level.dashes == dash]
         exact = [i for i in fitting if self.levels[i].column == self.indent]
         deeper = [i for i in fitting if self.levels[i].column > self.indent]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sidecar.domain.edit import Edit
 from sidecar.domain.finding import Fix, SyntaxProblem
@@ -13,6 +14,7 @@ from sidecar.domain.yaml_text import Header, block_text, fold, unescape
 from sidecar.domain.yaml_types import tagged
 
 BLANKS = re.compile(r"[ \t]*")
+WHITE = re.compile(r"[ \t]*(?:\r?\n[ \t]*)*")
 SPACES = re.compile(r" *")
 NEWLINE = re.compile(r"\r?\n")
 TO_LINE_END = re.compile(r"[^\n]*")
@@ -25,7 +27,9 @@ FLOW_STOP = re.compile(r":(?=[ \t\r\n,\[\]{}]|\Z)|(?<=[ \t])#|[,\[\]{}]")
 DOUBLE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 SINGLE = re.compile(r"'[^']*(?:''[^']*)*'")
 EMPTY = " \t\r\n"
+GAP_STARTS = frozenset(" \t\r\n#")
 FLOW = ",[]{}"
+MARKS = frozenset("-.")
 BAD_STARTS = {
     ",": "a comma",
     "%": "`%`",
@@ -67,12 +71,14 @@ class Anchor:
     uses: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(NamedTuple):
     """What lay between two tokens."""
 
     newline: bool
     tab: bool
+
+
+NO_GAP = Gap(newline=False, tab=False)
 
 
 @dataclass
@@ -117,22 +123,24 @@ class Scanner:
             return len(self.text)
         return end - 1 if end > at and self.text[end - 1] == "\r" else end
 
-    def skip(self, *, comments: bool = True) -> Gap:
+    def skip(self) -> Gap:
         """Move over white space, line ends and comments to the next token."""
-        newline = tab = False
-        spaced = self.at == self.line_start or self.text[self.at - 1] in EMPTY
+        start = at = self.at
+        text = self.text
+        if text[at : at + 1] not in GAP_STARTS:
+            return NO_GAP
         while True:
-            start = self.at
-            self.at = BLANKS.match(self.text, start).end()  # type: ignore[union-attr]
-            tab = "\t" in self.text[start : self.at]
-            spaced = spaced or self.at > start
-            if comments and self.peek() == "#":
-                self._comment(spaced=spaced)
-            match = NEWLINE.match(self.text, self.at)
-            if not match:
-                return Gap(newline, tab)
-            self.new_line(match.end())
-            newline = spaced = True
+            self.at = WHITE.match(text, at).end()  # type: ignore[union-attr]
+            newline = text.rfind("\n", at, self.at)
+            if newline >= 0:
+                self.line_start = newline + 1
+                self.indent = SPACES.match(text, newline + 1).end() - newline - 1  # type: ignore[union-attr]
+            if text[self.at : self.at + 1] != "#":
+                blanks = text[max(at, newline + 1) : self.at]
+                return Gap(self.line_start > start, "\t" in blanks)
+            spaced = self.at > at or self.at == self.line_start or text[self.at - 1] in EMPTY
+            self._comment(spaced=spaced)
+            at = self.at
 
     def new_line(self, at: int) -> None:
         """Begin the line at this offset."""
@@ -157,7 +165,10 @@ class Scanner:
 
     def at_marker(self) -> bool:
         """Whether a document marker stands here."""
-        return self.at == self.line_start and MARKER.match(self.text, self.at) is not None
+        at = self.at
+        if at != self.line_start or self.text[at : at + 1] not in MARKS:
+            return False
+        return MARKER.match(self.text, at) is not None
 
     def at_end(self) -> bool:
         """Whether the document ends here."""

@@ -22,20 +22,9 @@ from sidecar.domain.yaml_edit import (
     replace_scalar,
     scalar_source,
 )
-from sidecar.rules.modes_syntax import problems
 from sidecar.rules.rule import Hit, rule
 
 WORDS = re.compile(r"[A-Za-z0-9]+")
-
-
-def readable(file: ModesFile) -> Iterator[Mode]:
-    """The modes that can be judged: those that no syntax problem touches."""
-    starts = [mode.span.start for mode in file.modes[1:]]
-    ends = [*starts, len(file.source.text)]
-    broken = [problem.span.start for problem in problems(file)]
-    for mode, end in zip(file.modes, ends, strict=False):
-        if not any(mode.span.start <= at < end for at in broken):
-            yield mode
 
 
 def loses_all(file: ModesFile) -> str:
@@ -74,7 +63,7 @@ def missing_field(file: ModesFile, _: Project) -> Iterator[Hit]:
             roleDefinition: You write documentation.
             groups: []
     """
-    for mode in readable(file):
+    for mode in file.intact:
         missing = [name for name in (*REQUIRED_TEXTS, "groups") if mode.entry(name) is None]
         if missing and _is_comment(mode):
             continue
@@ -136,7 +125,7 @@ def empty_required(file: ModesFile, _: Project) -> Iterator[Hit]:
             roleDefinition: You write documentation.
             groups: [read]
     """
-    for mode in readable(file):
+    for mode in file.intact:
         for name in ("name", "roleDefinition"):
             node = mode.node.get(name)
             if isinstance(node, Scalar) and node.value == "":
@@ -179,7 +168,7 @@ def bad_slug(file: ModesFile, _: Project) -> Iterator[Hit]:
             roleDefinition: You write documentation.
             groups: [read]
     """
-    for mode in readable(file):
+    for mode in file.intact:
         node = mode.node.get("slug")
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             continue
@@ -274,7 +263,7 @@ def bad_source(file: ModesFile, _: Project) -> Iterator[Hit]:
             roleDefinition: You write documentation.
             groups: [read]
     """
-    for mode in readable(file):
+    for mode in file.intact:
         entry = mode.entry("source")
         if entry is None:
             continue
@@ -317,7 +306,7 @@ def wrong_field_type(file: ModesFile, _: Project) -> Iterator[Hit]:
             groups: [read]
     """
     yield from _not_modes(file)
-    for mode in readable(file):
+    for mode in file.intact:
         for name in (*REQUIRED_TEXTS, *OPTIONAL_TEXTS, *file.profile.texts):
             entry = mode.entry(name)
             if entry is None or (isinstance(entry.value, Scalar) and _is_text(entry.value)):

@@ -16,7 +16,7 @@ from sidecar.domain.source import Span
 from sidecar.domain.suggest import nearest
 from sidecar.domain.tree import Entry, Mapping, Node, Scalar, Sequence
 from sidecar.domain.yaml_edit import remove_item, replace_scalar, scalar_source
-from sidecar.rules.modes_fields import loses_all, readable
+from sidecar.rules.modes_fields import loses_all
 from sidecar.rules.rule import Hit, rule
 
 # What people write for a group, beside what is merely misspelt.
@@ -51,7 +51,7 @@ class Placed(NamedTuple):
 
 def each_group(file: ModesFile) -> Iterator[Placed]:
     """Every tool group of the modes that can be judged."""
-    for mode in readable(file):
+    for mode in file.intact:
         entry = mode.entry("groups")
         if entry is not None:
             for index, group in enumerate(mode.groups):
@@ -173,7 +173,7 @@ def tuple_shape(file: ModesFile, _: Project) -> Iterator[Hit]:
                 - fileRegex: \.md$
                   description: Markdown only
     """
-    for mode in readable(file):
+    for mode in file.intact:
         entry = mode.entry("groups")
         if entry is not None and not isinstance(entry.value, Sequence):
             yield _not_a_list(file, entry)
