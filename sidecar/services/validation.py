@@ -56,9 +56,9 @@ class RunValidationRequest(Request):
     target_path: Annotated[str | None, Field(description="only this file or folder")] = None
     validation_options: Options | None = None
     fail_fast: Annotated[bool, Field(description="stop at the first failure")] = False
-    run_id: Annotated[str | None, Field(description="ask for this run, start none")] = None
+    run_id: Annotated[str | None, Field(description="ask for this run")] = None
     wait_seconds: Annotated[float, Field(ge=0, le=600, description="how long to wait")] = 45
-    cancel: Annotated[bool, Field(description="stop the run run_id")] = False
+    cancel: Annotated[bool, Field(description="stop run_id")] = False
 
 
 class CategoryLine(BaseModel):
@@ -117,9 +117,9 @@ def _check_text(check: CheckLine) -> str:
 
 @tool(title="Run validation", category=Category.DEVELOPMENT)
 def run_validation(context: Context, request: RunValidationRequest) -> RunValidation:
-    """Check the workspace's files, or run its tests, lint, coverage or benchmarks (trusted only).
+    """Check the workspace's files or run its tests, lint, coverage, benchmarks (if trusted).
 
-    Long runs return run_id with status "running": call again with run_id. A skip is no pass.
+    A long run returns run_id and status "running": call again with run_id.
 
     Example:
         {"validation_type": "file_integrity", "target_path": "TODO.md"}
