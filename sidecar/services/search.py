@@ -22,7 +22,7 @@ from sidecar.services.lines import (
 from sidecar.services.paging import cursor_after, start_of
 from sidecar.services.tool import Category, Request, Result, tool
 from sidecar.workspace import paths
-from sidecar.workspace.walking import EntryType, Found, Walk
+from sidecar.workspace.walking import DEPTH_LIMIT, EntryType, Found, Walk
 
 ENTRIES_LIMIT = 50_000
 FILE_BYTES = 16_000_000
@@ -100,7 +100,7 @@ def list_project_structure(
         max_depth=request.max_depth,
         exclude=tuple(request.exclude_patterns or ()),
     )
-    folder = paths.clean(request.directory or "")
+    folder = context.workspace.files.locate(request.directory or "")
     bound = _Bound()
     wanted = _Names(request.file_pattern, folder)
     walked = bound.within(context.workspace.files.walk(folder, walk))
@@ -116,7 +116,7 @@ def list_project_structure(
         total_items=len(found),
         directories=folders,
         files=sum(entry.type == "file" for entry in found),
-        entries=[Entry(path=e.path, type=e.type, size=e.size) for e in page],
+        entries=[Entry(path=paths.sayable(e.path), type=e.type, size=e.size) for e in page],
         truncated=bound.reason,
         next_cursor=cursor_after(start, len(page), len(found)),
     )
@@ -132,41 +132,41 @@ class _Names:
     """The files that a glob names, seen from the root or from the folder that is walked."""
 
     def __init__(self, pattern: str | None, folder: str) -> None:
-        self._spec = None if pattern is None else paths.globs([pattern])
+        self._globs = None if pattern is None else paths.Globs([pattern])
         self._folder = f"{folder}/" if folder else ""
 
     def match(self, path: str) -> bool:
         """Whether a path is one of them."""
-        spec = self._spec
-        return (
-            spec is None
-            or spec.match_file(path)
-            or spec.match_file(path.removeprefix(self._folder))
-        )
+        globs = self._globs
+        return globs is None or globs.match(path) or globs.match(path.removeprefix(self._folder))
 
 
 @dataclass
 class _Bound:
-    """How long and how far a walk may go; ``reason`` says which bound ended it."""
+    """How long and how far a walk may go; ``reason`` says what was left out."""
 
     ends: float = field(default_factory=lambda: time.monotonic() + SECONDS)
     reason: str | None = None
+    ended: bool = False
 
     def within(self, entries: Iterable[Found]) -> Iterator[Found]:
         """The entries until a bound is reached."""
         for count, entry in enumerate(entries):
             if count >= ENTRIES_LIMIT:
+                self.ended = True
                 self.reason = f"only the first {ENTRIES_LIMIT:,} entries were looked at"
-                return
             if self.over():
                 return
+            if entry.type == "directory" and entry.depth >= DEPTH_LIMIT:
+                self.reason = f"folders more than {DEPTH_LIMIT} deep were not entered"
             yield entry
 
     def over(self) -> bool:
         """Whether the time is up."""
         if time.monotonic() > self.ends:
+            self.ended = True
             self.reason = f"the search was ended after {SECONDS:g} s"
-        return self.reason is not None
+        return self.ended
 
 
 class SearchInFilesRequest(Request):

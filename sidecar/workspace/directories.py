@@ -196,7 +196,7 @@ class Tree:
     fast: bool
 
     def _root(self) -> Directory:
-        if sys.platform == "win32":
+        if os.open not in os.supports_dir_fd:
             return PathDirectory(self.root, self.root)
         return DescriptorDirectory(os.open(self.root, os.O_RDONLY | _DIRECTORY))
 

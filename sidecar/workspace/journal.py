@@ -94,7 +94,7 @@ class Journal:
         descriptor = os.open(file, flags, 0o600)
         try:
             replacing.write_all(descriptor, line)
-            os.fsync(descriptor)
+            replacing.flush(descriptor)
             size = os.fstat(descriptor).st_size
         finally:
             os.close(descriptor)

@@ -6,8 +6,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
-from functools import cached_property
+from fnmatch import translate
+from functools import cached_property, lru_cache
 
 from pathspec import GitIgnoreSpec
 
@@ -67,9 +67,33 @@ def _plain(name: str) -> str:
     return name.partition(":")[0].rstrip(" .") or name
 
 
-def globs(patterns: Sequence[str]) -> GitIgnoreSpec:
-    """A matcher of gitignore-style patterns, in linear time whoever wrote them."""
-    return GitIgnoreSpec.from_lines(patterns, backend="re2")
+_SECRET = re.compile("|".join(map(translate, SECRET_NAMES)))
+
+
+@lru_cache(maxsize=10_000)
+def _secret(name: str) -> bool:
+    plain = _plain(name)
+    return plain in SECRET_FOLDERS or _SECRET.match(plain) is not None
+
+
+def sayable(path: str) -> str:
+    """The path with what is not UTF-8 in its names replaced."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+class Globs:
+    """gitignore-style patterns, matched in linear time whoever wrote them."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._spec = GitIgnoreSpec.from_lines(patterns, backend="re2") if patterns else None
+
+    def verdict(self, path: str) -> bool | None:
+        """What the last pattern that speaks of a path says; a folder's path ends with ``/``."""
+        return None if self._spec is None else self._spec.check_file(sayable(path)).include
+
+    def match(self, path: str) -> bool:
+        """Whether the patterns take a path in."""
+        return bool(self.verdict(path))
 
 
 @dataclass(frozen=True)
@@ -80,24 +104,26 @@ class Policy:
     protected: Sequence[str] = field(default=())
 
     @cached_property
-    def _patterns(self) -> GitIgnoreSpec:
-        return globs(self.protected)
+    def _patterns(self) -> Globs:
+        return Globs(self.protected)
 
     @cached_property
     def _state(self) -> tuple[str, ...]:
         return tuple(_plain(part) for part in parts(self.state_dir))
 
+    def _is_state(self, names: Sequence[str]) -> bool:
+        state = self._state
+        return tuple(map(_plain, names[: len(state)])) == state
+
     def denies(self, path: str, *, directory: bool = False) -> bool:
         """Whether no tool may read, list or change this path, in any spelling of its case."""
         if not path:
             return False
-        names = [_plain(part) for part in path.split("/")]
-        if not SECRET_FOLDERS.isdisjoint(names) or tuple(names[: len(self._state)]) == self._state:
-            return True
-        if any(fnmatchcase(name, pattern) for name in names for pattern in SECRET_NAMES):
+        names = path.split("/")
+        if any(map(_secret, names)) or self._is_state(names):
             return True
         shown = f"{path}/" if directory else path
-        return bool(self.protected) and self._patterns.match_file(shown)
+        return self._patterns.match(shown)
 
     def check(self, path: str) -> None:
         """Raise E_PROTECTED for a path on the deny list."""

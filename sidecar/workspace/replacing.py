@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 
 from sidecar.workspace.directories import Directory, regular
+
+if sys.platform == "darwin":
+    import fcntl
 
 TEMPORARY_PREFIX = ".sidecar-"
 TEMPORARY_SUFFIX = ".tmp"
@@ -60,6 +64,14 @@ def read_all(descriptor: int, limit: int) -> bytes:
     return b"".join(found)
 
 
+def flush(descriptor: int) -> None:
+    """Wait until a file's bytes have reached the disk; macOS needs more than fsync for that."""
+    if sys.platform == "darwin":
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(descriptor)
+
+
 def stamp_of(directory: Directory, name: str) -> Stamp | None:
     """The stamp of a file, or None where there is none."""
     try:
@@ -69,14 +81,13 @@ def stamp_of(directory: Directory, name: str) -> Stamp | None:
 
 
 def _like(descriptor: int, status: os.stat_result) -> None:
-    if not hasattr(os, "fchown"):
-        return
-    mine = os.fstat(descriptor)
-    if (mine.st_uid, mine.st_gid) != (status.st_uid, status.st_gid):
-        # Only root may give files away, and the content matters more than the owner.
-        with suppress(PermissionError):
-            os.fchown(descriptor, status.st_uid, status.st_gid)
-    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+    if sys.platform != "win32":
+        mine = os.fstat(descriptor)
+        if (mine.st_uid, mine.st_gid) != (status.st_uid, status.st_gid):
+            # Only root may give files away, and the content matters more than the owner.
+            with suppress(PermissionError):
+                os.fchown(descriptor, status.st_uid, status.st_gid)
+        os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
 
 
 def prepare(directory: Directory, data: bytes, like: os.stat_result | None) -> str:
@@ -88,7 +99,7 @@ def prepare(directory: Directory, data: bytes, like: os.stat_result | None) -> s
         write_all(descriptor, data)
         if like is not None:
             _like(descriptor, like)
-        os.fsync(descriptor)
+        flush(descriptor)
     except BaseException:
         os.close(descriptor)
         directory.remove(name)
@@ -153,9 +164,14 @@ def append(directory: Directory, name: str, data: bytes, *, durable: bool = True
     created = stamp_of(directory, name) is None
     descriptor = regular(directory.open(name, flags), name)
     try:
-        write_all(descriptor, separator(_last_byte(descriptor)) + data)
-        if durable:
-            os.fsync(descriptor)
+        size = os.fstat(descriptor).st_size
+        try:
+            write_all(descriptor, separator(_last_byte(descriptor)) + data)
+            if durable:
+                flush(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, size)  # half a row would be worse than none
+            raise
     finally:
         os.close(descriptor)
     if created and durable:

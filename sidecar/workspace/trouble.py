@@ -10,6 +10,7 @@ _OUTSIDE = {errno.ELOOP, errno.EXDEV}
 _REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file would be larger than is allowed",
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "the permission is missing",
     errno.EPERM: "the permission is missing",

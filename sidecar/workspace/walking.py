@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from pathspec import GitIgnoreSpec
-
 from sidecar.domain.errors import SidecarError
-from sidecar.workspace import paths, replacing, trouble
+from sidecar.workspace import replacing, trouble
 from sidecar.workspace.directories import Directory, Tree, regular
-from sidecar.workspace.paths import Policy
+from sidecar.workspace.paths import Globs, Policy
 
 DEPTH_LIMIT = 64
 _IGNORE_FILE = ".gitignore"
@@ -44,13 +42,13 @@ class _Ignore:
     """The patterns of one .gitignore and the folder in which it lies."""
 
     folder: str
-    spec: GitIgnoreSpec
+    globs: Globs
 
     def verdict(self, path: str) -> bool | None:
         if self.folder and not path.startswith(f"{self.folder}/"):
             return None
         inner = path[len(self.folder) + 1 :] if self.folder else path
-        return self.spec.check_file(inner).include
+        return self.globs.verdict(inner)
 
 
 def _ignored(path: str, ignores: tuple[_Ignore, ...]) -> bool:
@@ -101,7 +99,7 @@ class _Steps:
         self._walk = walk
         self._policy = policy
         self._deepest = deepest
-        self._exclude = paths.globs(walk.exclude)
+        self._exclude = Globs(walk.exclude)
 
     def above(self, tree: Tree, start: str) -> tuple[_Ignore, ...]:
         """The ignore files of the folders above the start, outermost first."""
@@ -128,7 +126,7 @@ class _Steps:
             text = replacing.read_all(descriptor, _IGNORE_BYTES).decode("utf-8", "replace")
         finally:
             os.close(descriptor)
-        return (*outer, _Ignore(folder, paths.globs(text.splitlines())))
+        return (*outer, _Ignore(folder, Globs(text.split("\n"))))
 
     def inside(
         self, directory: Directory, folder: str, depth: int, outer: tuple[_Ignore, ...]
@@ -175,6 +173,6 @@ class _Steps:
         if replacing.is_temporary(name) or self._policy.denies(path, directory=is_directory):
             return True
         shown = f"{path}/" if is_directory else path
-        if self._walk.exclude and self._exclude.match_file(shown):
+        if self._exclude.match(shown):
             return True
         return _ignored(shown, ignores)

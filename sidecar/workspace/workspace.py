@@ -50,7 +50,7 @@ class Workspace:
             message = "The workspace's folder does not exist."
             raise SidecarError(ErrorCode.NOT_FOUND, message, hint="Name one with --workspace.")
         root = root.resolve()
-        state_dir = paths.clean(state_dir)
+        state_dir = paths.clean(state_dir) or ".sidecar"
         user = UserDirs.locate(home=user_dir)
         tree = directories.Tree(root, fast=directories.has_openat2())
         state = State(tree, state_dir)

@@ -61,6 +61,21 @@ while True:
     files.update("note.txt", lambda found: (found.data if found else b"")[:64] + b"+", backup=None)
 """
 
+REFUSED = """
+import resource, signal, sys
+from pathlib import Path
+from sidecar.domain.errors import SidecarError
+from sidecar.workspace.workspace import Workspace
+files = Workspace.open(Path(sys.argv[1])).files
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+for write in (files.write, files.append):
+    try:
+        write("state.json", b"x" * 200_000)
+    except SidecarError as error:
+        print(error.code, error, flush=True)
+"""
+
 
 def started(program: str, *arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", program, *map(str, arguments)]
@@ -97,6 +112,17 @@ def test_a_killed_writer_leaves_whole_files_and_every_acknowledged_write(root: P
         assert Workspace.open(root).files.write("after.txt", b"%d" % trial).changed
 
     assert (torn, lost) == (0, 0)
+
+
+def test_a_write_that_the_system_refuses_halfway_leaves_the_old_file(root: Path):
+    (root / "state.json").write_bytes(b"old\n")
+    with started(REFUSED, root) as writer:
+        said, _ = writer.communicate(timeout=60)
+
+    assert said.count("E_IO") == 2
+    assert "larger than is allowed" in said
+    assert (root / "state.json").read_bytes() == b"old\n"
+    assert not list(root.glob(".sidecar-*.tmp"))
 
 
 def test_a_lock_is_free_after_its_holder_was_killed(root: Path):

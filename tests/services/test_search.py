@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -86,6 +87,28 @@ def test_a_listing_shows_links_and_hides_what_is_hidden_ignored_or_secret(here: 
 )
 def test_patterns_and_depth_choose_the_entries(here: Context, arguments: dict, paths: list[str]):
     assert [entry.path for entry in listed(here, **arguments).entries] == paths
+
+
+def test_a_name_that_is_not_utf8_can_still_be_told(here: Context):
+    folder = os.fsencode(here.workspace.root)
+    try:
+        os.close(os.open(folder + b"/src/caf\xe9.txt", os.O_CREAT | os.O_WRONLY))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+
+    told = listed(here, directory="src").model_dump_json()
+
+    assert "caf\ufffd.txt" in told
+    assert searched(here, "needle", directory="src").total_matches == 3
+
+
+def test_a_very_deep_tree_is_cut_and_said_so(here: Context):
+    folder = here.workspace.root / "deep"
+    for _ in range(70):
+        folder = folder / "d"
+    folder.mkdir(parents=True)
+
+    assert "deep" in (listed(here, directory="deep").truncated or "")
 
 
 def test_the_pages_of_a_listing_are_the_listing(here: Context):
