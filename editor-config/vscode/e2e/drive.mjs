@@ -63,9 +63,31 @@ async function repair(window) {
   await window.picture("fixed");
 }
 
+async function breakJson(window) {
+  await window.openFile(".roo/schedules.json");
+  await window.typeAtEnd(",");
+  await eventually("VS Code's own JSON error", async () => {
+    const texts = await window.problemTexts();
+    return texts.some((text) => text.includes("End of file expected")) ? undefined : texts.join("\n");
+  });
+  await window.page.waitForTimeout(plan.settle);
+  const ours = (await window.problemTexts()).filter((text) => text.includes("SC003"));
+  if (ours.length > 0) {
+    throw new Error(`the same JSON error twice: ${ours.join("; ")}`);
+  }
+  step("a JSON syntax error is listed once, by VS Code");
+  writeFileSync(plan.machineSettings, JSON.stringify({ "sidecar.reportJsonSyntax": true }));
+  await eventually("our JSON error", async () =>
+    (await window.problemTexts()).some((text) => text.includes("SC003")) ? undefined : "not listed",
+  );
+  step("and by the sidecar too where the user wants it");
+  await window.undo();
+}
+
 async function loseAndFindProgram(window) {
   writeFileSync(plan.machineSettings, JSON.stringify({ "sidecar.command": ["no-such-sidecar"] }));
   await window.notification("`no-such-sidecar` is not on PATH").waitFor();
+  await window.page.waitForTimeout(1000); // it slides in
   await window.picture("missing-program");
   step("a missing program is said");
   writeFileSync(plan.machineSettings, "{}");
@@ -90,6 +112,7 @@ const SCENARIOS = {
     });
     step(`status bar: ${await window.statusText()}`);
     await repair(window);
+    await breakJson(window);
     await loseAndFindProgram(window);
   },
 

@@ -30,6 +30,7 @@ import vsix  # noqa: E402
 
 NOT_RUN = 77
 SCENARIO_SECONDS = 240
+SETTLE = 3000  # ms in which what is going to happen happens
 EXAMPLE = node.ROOT / "examples" / "workspace"
 OPENED = [".roomodes", ".roo/schedules.json", "TODO.md"]
 # What VS Code itself may start from a trusted folder: its git extension calls git.
@@ -167,6 +168,7 @@ def diagnose(scratch: Path, package: Path, pictures: Path) -> bool:
         problems=counts(found),
         labels=labels(run.folder, found),
         fix=fix,
+        settle=SETTLE,
     )
 
 
@@ -188,7 +190,7 @@ def hostile(scratch: Path, package: Path, pictures: Path, *, trusted: bool) -> b
         open=[".roomodes"],
         problems=counts(check(run.folder, run.environment)),
         canary=str(clone.canary),
-        settle=4000,
+        settle=SETTLE,
         othersMayRun=STARTED_BY_GIT,
     )
 

@@ -75,6 +75,13 @@ export class Workbench {
     return found;
   }
 
+  /** The problems' texts with source and code, of those on the screen. */
+  problemTexts() {
+    return this.page
+      .locator(`${ROW}[aria-level="2"]`)
+      .evaluateAll((rows) => rows.map((row) => row.textContent ?? ""));
+  }
+
   /** The labels of all files (level 1) or problems (level 2), also of those outside the screen. */
   async problemRows(level) {
     await this.page.locator(".markers-panel .monaco-list").hover();
@@ -115,6 +122,18 @@ export class Workbench {
     await this.picture("quick-fix");
     await entries.filter({ hasText: title }).first().click();
     await entries.first().waitFor({ state: "hidden" });
+  }
+
+  async typeAtEnd(text) {
+    await this.page.locator(".editor-instance .monaco-editor .view-lines").first().click();
+    await this.page.keyboard.press("Control+End");
+    await this.page.keyboard.type(text);
+  }
+
+  async undo() {
+    await this.page.locator(".editor-instance .monaco-editor .view-lines").first().click();
+    await this.page.keyboard.press("Control+Z");
+    await this.page.locator(".tab.active:not(.dirty)").waitFor();
   }
 
   async save() {

@@ -21,7 +21,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     vscode.workspace.onDidOpenTextDocument((document) => startFor(started, document)),
     vscode.workspace.onDidChangeWorkspaceFolders(() => startInAgentWorkspace(started)),
     vscode.workspace.onDidChangeConfiguration((change) => {
-      if (change.affectsConfiguration("sidecar.command") && started.started) {
+      const ours = ["sidecar.command", "sidecar.reportJsonSyntax"];
+      if (started.started && ours.some((name) => change.affectsConfiguration(name))) {
         void started.restart();
       }
     }),

@@ -4,6 +4,7 @@ import * as vscode from "vscode";
 import { type Executable, LanguageClient, State } from "vscode-languageclient/node";
 
 import { findProgram, searchPath } from "./command.ts";
+import { middleware } from "./duplicates.ts";
 import { DOCUMENTS } from "./files.ts";
 import type { Status } from "./status.ts";
 
@@ -82,8 +83,7 @@ export class Session implements vscode.Disposable {
     const client = new LanguageClient("sidecar", "Sidecar", executable, {
       documentSelector: DOCUMENTS,
       outputChannel: this.output,
-      // VS Code's own JSON support reports the same syntax errors on the same ranges.
-      initializationOptions: { suppressJsonSyntax: true },
+      middleware,
       stdioOptions: { stdout: logged, stderr: logged },
     });
     client.onDidChangeState(({ newState }) => {
