@@ -137,9 +137,12 @@ class Outcome(NamedTuple):
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SchedulesFile:
-    """A parsed schedules file; ``list_node`` is the list of entries where one was found."""
+    """A parsed schedules file; ``list_node`` is the list of entries where one was found.
+
+    Equal is only the same object: what is computed about a file is kept by it.
+    """
 
     source: Source
     path: str
@@ -151,10 +154,21 @@ class SchedulesFile:
         """What is wrong with the JSON itself."""
         return self.document.problems
 
-    @property
+    @cached_property
     def valid(self) -> bool:
         """Whether JSON.parse accepts the text."""
         return json.strictly_valid(self.document)
+
+    @cached_property
+    def line_end(self) -> str:
+        """How the file's lines end."""
+        return "\r\n" if "\r\n" in self.source.text else "\n"
+
+    @cached_property
+    def indent(self) -> str:
+        """One level of the file's indentation."""
+        match = re.search(r"[\r\n]([ \t]+)", self.source.text)
+        return match[1] if match else "  "
 
     @cached_property
     def schedules(self) -> tuple[Schedule, ...]:

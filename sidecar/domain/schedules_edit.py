@@ -28,9 +28,7 @@ class _Layout:
 
     @classmethod
     def of(cls, file: SchedulesFile) -> _Layout:
-        line_end = "\r\n" if "\r\n" in file.source.text else "\n"
-        match = re.search(r"[\r\n]([ \t]+)", file.source.text)
-        return cls(line_end, match[1] if match else "  ")
+        return cls(file.line_end, file.indent)
 
     def render(self, value: object, indent: str | None) -> str:
         """The value as JSON; on one line where ``indent``, the first line's, is None."""

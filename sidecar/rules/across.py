@@ -51,14 +51,17 @@ def unknown_mode(file: SchedulesFile, project: Project) -> Iterator[Hit]:
     """
     known = _modes(project)
     names = {mode.name: slug for slug, mode in known.items()}
+    guesses: dict[str, str | None] = {}
     certain = Severity.ERROR if project.global_modes is not None else None
     for schedule in file.schedules:
         value = schedule.values.get("mode")
         if "mode" not in schedule.fields or (isinstance(value, str) and value in known):
             continue
         text = js_date.to_text(value)
-        meant = names.get(text) or nearest(text, known) or nearest(text, names)
-        meant = names.get(meant or "", meant)
+        if text not in guesses:
+            guess = names.get(text) or nearest(text, known) or nearest(text, names)
+            guesses[text] = names.get(guess or "", guess)
+        meant = guesses[text]
         fixes = (setting(file, schedule, f"Write `{meant}`", mode=meant),) if meant else ()
         hint = f"Did you mean `{meant}`?" if meant else "Add the mode, or name another."
         message = (
@@ -207,7 +210,7 @@ def _lacking(mode: KnownMode, instructions: str) -> Iterator[str]:
 def _remedy(schedule: Schedule, known: dict[str, KnownMode]) -> str:
     """What to do; a switch that the text itself orders leads on only where that mode has tools."""
     target = re.search(
-        r"switch (?:\w+ ){0,3}to (\w[\w-]*)", schedule.text("taskInstructions"), re.I
+        r"switch (?:\w+ ){0,3}to (\w[\w-]*)", schedule.text("taskInstructions"), re.IGNORECASE
     )
     switched = known.get(target[1].lower()) if target else None
     if switched is not None and not switched.groups:

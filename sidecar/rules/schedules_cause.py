@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -42,13 +42,18 @@ class Run(NamedTuple):
     invalid: bool = False
 
 
-def runs(file: SchedulesFile, project: Project) -> Iterator[Run]:
+def runs(file: SchedulesFile, project: Project) -> tuple[Run, ...]:
     """The computation for each schedule that gets a timer, where the file loads at all."""
+    return _runs(file, project.now, project.tz)
+
+
+# Several rules ask for the same file at the same instant, one after the other.
+@lru_cache(maxsize=1)
+def _runs(file: SchedulesFile, now: datetime, tz: ZoneInfo) -> tuple[Run, ...]:
     if file.product.verdict not in ("loads", "activation-fails"):
-        return
-    for schedule in file.schedules:
-        if is_timed(schedule.raw):
-            yield _run(schedule, project.now, project.tz)
+        return ()
+    timed = (schedule for schedule in file.schedules if is_timed(schedule.raw))
+    return tuple(_run(schedule, now, tz) for schedule in timed)
 
 
 def _run(schedule: Schedule, now: datetime, tz: ZoneInfo) -> Run:

@@ -164,8 +164,8 @@ def test_an_update_changes_the_named_field_and_no_other_byte(context: Context, f
 def test_unknown_keys_and_the_other_spelling_survive(context: Context, file: Path):
     text = (
         '{"schedules":[{"id":1,"note":{"x":[1,2]},"name":"n","mode":"code",'
-        + '"task_instructions":"t","schedule_type":"time","time_interval":5,"time_unit":"hour"}],'
-        + '"top":1}\r\n'
+        '"task_instructions":"t","schedule_type":"time","time_interval":5,"time_unit":"hour"}],'
+        '"top":1}\r\n'
     )
     file.write_bytes(text.encode())
 
