@@ -13,7 +13,7 @@ from sidecar.mcp import schema
 from sidecar.services.tool import Result, Tool
 
 # An agent pays for the list in every conversation, and needs the results' types least of it.
-MAX_BYTES = 24_800
+MAX_BYTES = 24_700
 _WHOLE = 4
 _COMMON = frozenset(Result.model_fields)
 

@@ -94,7 +94,7 @@ class _Sync:
 def sync_environment(context: Context, request: SyncEnvironmentRequest) -> SyncEnvironmentResult:
     """Create missing state files, apply safe fixes, finish pending entries, prune leftovers.
 
-    A second run changes nothing. What a person has to mend is listed under problems.
+    What a person has to mend is listed under problems.
 
     Example:
         {"sync_type": "modes"}

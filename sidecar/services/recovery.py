@@ -28,10 +28,10 @@ class ErrorRecoveryRequest(Request):
     ]
     error_context: Annotated[
         dict[str, Any],
-        Field(description="error; for rollback also path (one file) or checkpoint_id"),
+        Field(description="error; for rollback also path or checkpoint_id"),
     ]
     recovery_strategy: Annotated[
-        Strategy | None, Field(description="Default: retry twice, then escalate")
+        Strategy | None, Field(description="Default: retry, then escalate")
     ] = None
     create_checkpoint: Annotated[bool, Field(description="Keep the state files first")] = True
 
@@ -77,8 +77,8 @@ class ErrorRecoveryResult(Result):
 def error_recovery(context: Context, request: ErrorRecoveryRequest) -> ErrorRecoveryResult:
     """Report a failure: the first two say when to retry, the third blocks the operation.
 
-    rollback restores and verifies the files of its last call or of a checkpoint; cleanup removes
-    stale temporary files; resume unblocks.
+    rollback restores the files of its last call or a checkpoint; cleanup removes stale temporary
+    files; resume unblocks.
 
     Example:
         {"operation": "deploy", "error_context": {"error": "timeout"}, "create_checkpoint": false}

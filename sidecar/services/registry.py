@@ -12,7 +12,6 @@ from sidecar.services.environment import sync_environment
 from sidecar.services.files import read_project_file, write_project_file
 from sidecar.services.memory import get_persistent_memory, update_persistent_memory
 from sidecar.services.mode_switch import switch_mode
-from sidecar.services.mode_switch import switch_mode
 from sidecar.services.modes import get_mode_capabilities
 from sidecar.services.nearest import did_you_mean
 from sidecar.services.recovery import error_recovery
@@ -25,8 +24,6 @@ from sidecar.services.tool import Tool
 from sidecar.services.validation import run_validation
 
 _IN_ORDER: tuple[Tool[Any, Any], ...] = (
-    get_schedule_status,
-    manage_schedules,
     get_schedule_status,
     manage_schedules,
     track_task_time,

@@ -48,7 +48,7 @@ class SystemStatusRequest(Request):
     include_file_health: bool = True
     include_orchestrator_status: bool = True
     check_external_dependencies: Annotated[
-        bool, Field(description="Ask git, rg, node, python3 for their versions")
+        bool, Field(description="Versions of git, rg, node, python3")
     ] = False
 
 
@@ -125,7 +125,7 @@ _Check = Callable[[Context, Project], _Report]
 
 @tool(title="System status", category=Category.DEVELOPMENT, read_only=True)
 def get_system_status(context: Context, request: SystemStatusRequest) -> SystemStatusResult:
-    """Report the health of state files, schedules, tasks, queue, memory budget and this process.
+    """Report the health of state files, schedules, tasks, queue, memory and process.
 
     Example:
         {}
