@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -13,12 +14,17 @@ from sidecar.domain.yaml_indent import IndentReader, Level
 from sidecar.domain.yaml_repair import inner_quote_edits, quote_edits
 from sidecar.domain.yaml_scan import EMPTY, MAX_DEPTH, NO_PROPERTIES, Properties
 from sidecar.domain.yaml_text import fold
-from sidecar.domain.yaml_types import tagged
+from sidecar.domain.yaml_types import tagged, typed
 
 Place = Literal["document", "item", "value", "explicit"]
 # Longer implicit keys are refused by the YAML specification, section 7.4.2.
 KEY_LIMIT = 1024
 ONE_LINE = 10**9
+# Most lines of a mode file; what these match needs none of the care that others do.
+SIMPLE_PAIR = re.compile(
+    r"([A-Za-z][\w-]*): +([A-Za-z][^\n\r:#]*)(?<![ \t])[ \t]*(?=\r?\n( *)\S)", re.ASCII
+)
+SIMPLE_ITEM = re.compile(r"- +([A-Za-z][\w-]*)[ \t]*(?=\r?\n( *)\S)", re.ASCII)
 
 
 class Start(NamedTuple):
@@ -237,12 +243,19 @@ class BlockReader(IndentReader):
         self.levels.append(Level(column, dashes=True))
         items: list[Node] = []
         while True:
-            self.at += 1
-            items.append(self.block_node(column, "item"))
+            items.append(self._item_of(column))
             if not self.goes_on(column, dash=True):
                 break
         self.levels.pop()
         return Sequence(Span(start, _end(start + 1, items)), tuple(items), flow=False)
+
+    def _item_of(self, column: int) -> Node:
+        match = SIMPLE_ITEM.match(self.text, self.at)
+        if match and len(match[2]) <= column:
+            self.at = match.end()
+            return Scalar(Span(*match.span(1)), typed(match[1]))
+        self.at += 1
+        return self.block_node(column, "item")
 
     def _mapping(self, column: int, key: Node | None) -> Mapping:
         start = key.span.start if key else self.at
@@ -263,6 +276,11 @@ class BlockReader(IndentReader):
         return Mapping(Span(start, max(start, end)), tuple(entries), flow=False)
 
     def _pair(self, column: int, key: Node | None) -> Entry | None:
+        match = SIMPLE_PAIR.match(self.text, self.at) if key is None else None
+        if match and len(match[3]) <= column:
+            self.at = match.end()
+            name = Scalar(Span(*match.span(1)), typed(match[1]))
+            return Entry(name, Scalar(Span(*match.span(2)), typed(match[2])))
         if key is None and self.indicator("?"):
             return self._explicit_pair(column)
         if key is None:
