@@ -248,6 +248,10 @@ class _Parser:
             self._advance()
         elif not self._colon_missing(token):
             return Entry(key, missing)
+        elif self._token.kind == WORD and self._token.value not in LITERALS:
+            # A stray quote has turned names and values inside out: go on at the next comma.
+            self._skip_to("}", ",")
+            return Entry(key, missing)
         value = self._value()
         if value is None:
             self._report("A value is expected after the property name.", "value-expected")
