@@ -97,7 +97,9 @@ def insert_entry(text: str, mapping: Mapping, after: Entry | None, name: str, va
     if mapping.flow:
         key = json.dumps(name)
         if after is None:
-            return Edit(Span(mapping.span.start + 1, mapping.span.start + 1), f"{key}: {value}")
+            comma = ", " if mapping.entries else ""
+            at = mapping.span.start + 1
+            return Edit(Span(at, at), f"{key}: {value}{comma}")
         return Edit(Span(after.span.end, after.span.end), f", {key}: {value}")
     first = mapping.entries[0]
     column = first.key.span.start - line_start(text, first.key.span.start)

@@ -10,6 +10,7 @@ from sidecar.domain.edit import Edit
 from sidecar.domain.finding import Fix, SyntaxProblem
 from sidecar.domain.source import Span
 from sidecar.domain.tree import Node, Scalar, Style
+from sidecar.domain.yaml_repair import quote_edits
 from sidecar.domain.yaml_text import Header, block_text, fold, unescape
 from sidecar.domain.yaml_types import tagged
 
@@ -231,9 +232,6 @@ class Scanner:
     def plain(self, floor: int, *, flow: bool, properties: Properties = NO_PROPERTIES) -> Scalar:
         """Read a plain scalar; its later lines must be indented by at least ``floor``."""
         start, stop = self.at, FLOW_STOP if flow else BLOCK_STOP
-        if (first := self.peek()) in BAD_STARTS:
-            message = f"Unquoted text cannot begin with {BAD_STARTS[first]}. Put it in quotes."
-            self.problem(Span(start, start + 1), "reserved-start", message)
         end, at = start, start
         while True:
             line_end = self.line_end(at)
@@ -245,10 +243,18 @@ class Scanner:
             if following is None:
                 break
             at = following
+        self._check_start(Span(start, end))
         self._moved_to(end)
         source = self.text[start:end]
         value = tagged(fold(source), properties.tag, plain=True)
         return Scalar(Span(start, end), value)
+
+    def _check_start(self, span: Span) -> None:
+        first = self.text[span.start : span.start + 1]
+        if first in BAD_STARTS:
+            message = f"Unquoted text cannot begin with {BAD_STARTS[first]}. Put it in quotes."
+            fix = Fix("Put the text in quotes", quote_edits(self.text, span))
+            self.problem(Span(span.start, span.start + 1), "reserved-start", message, fix)
 
     def _continued(self, line_end: int, floor: int) -> int | None:
         """The start of a scalar's next line of text, None where the scalar ends."""
