@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from sidecar.domain.edit import Edit
-from sidecar.domain.markdown import Line, LineKind, ListItem, Markdown
+from sidecar.domain.markdown import CODE_INDENT, Line, LineKind, ListItem, Markdown
 from sidecar.domain.markdown import parse as parse_markdown
 from sidecar.domain.source import Source, Span
 
@@ -291,7 +291,7 @@ def _malformed(markdown: Markdown, task_lines: frozenset[int]) -> Iterable[Malfo
         if line.number in starts:
             found = _brackets(text, line, starts[line.number])
         else:
-            found = _without_list(text, line)
+            found = None if _continues(markdown, line) else _without_list(text, line)
         if found:
             yield found
 
@@ -316,6 +316,13 @@ def _brackets(text: str, line: Line, start: int) -> Malformed | None:
     if word in UNKNOWN_MARKS:
         return Malformed("unknown", line.number, span, None)
     return None
+
+
+def _continues(markdown: Markdown, line: Line) -> bool:
+    """Whether no marker could make the line a list item: it is deep inside a paragraph."""
+    above = markdown.lines[line.number - 1] if line.number else None
+    indent = len(leading(markdown.source, line).expandtabs(4))
+    return above is not None and above.kind is LineKind.TEXT and indent >= CODE_INDENT
 
 
 def _without_list(text: str, line: Line) -> Malformed | None:
