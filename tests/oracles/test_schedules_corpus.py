@@ -9,8 +9,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sidecar.domain import roo_calendar, schedules
+from sidecar.domain.edit import apply_edits
 from sidecar.domain.finding import Severity
 from sidecar.domain.kind import Kind
 from sidecar.domain.project import Project
@@ -92,3 +95,24 @@ def test_no_real_file_crashes_the_rules(corpus: Path):
                 assert 0 <= finding.span.start <= finding.span.end <= len(file.source.text)
 
     assert len(files) >= 31
+
+
+@given(st.data())
+def test_no_mutation_of_a_real_file_crashes_or_leaves_the_text(corpus: Path, data: st.DataObject):
+    path = data.draw(st.sampled_from(sorted((corpus / "schedules").iterdir())))
+    text = read(path)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(text)))
+        cut = data.draw(st.sampled_from((0, 1, 2, 50)))
+        put = data.draw(
+            st.sampled_from(["", *'{}[]:,"\\', "\x00", "null", "9", "//", "\r\n", "😀"])
+        )
+        text = text[:at] + put + text[at + cut :]
+
+    file = schedules.parse(text)
+    project = Project(datetime.fromisoformat("2026-06-01T00:30:00Z"), UTC, schedules=file)
+
+    for finding in check(Kind.SCHEDULES, file, project):
+        assert 0 <= finding.span.start <= finding.span.end <= len(text)
+        for fix in finding.fixes:
+            assert apply_edits(text, fix.edits) != text
