@@ -37,24 +37,30 @@ pytestmark = pytest.mark.benchmark_only
 
 
 def checked(text: str) -> int:
+    """How many findings a text has."""
     return len(check(Kind.MODES, parse(text), PROJECT))
 
 
 def test_the_file_has_2003_lines():
+    """The length that the figures are about."""
     assert TEXT.count("\n") == 2003
 
 
 def test_check_a_file_that_loads(benchmark):
+    """Parse, load and all rules, no finding."""
     assert benchmark(checked, TEXT) == 0
 
 
 def test_check_a_file_with_a_dozen_syntax_errors(benchmark):
+    """The same with unquoted colons in it."""
     assert benchmark(checked, BROKEN) > 10
 
 
 def test_parse_with_our_reader(benchmark):
+    """The tree alone."""
     assert benchmark(yaml.parse, TEXT).problems == ()
 
 
 def test_parse_with_libyaml_to_compare(benchmark):
+    """What C needs for a tree that has neither types nor several problems."""
     assert benchmark(libyaml.compose, TEXT, Loader=getattr(libyaml, "CSafeLoader"))  # noqa: B009
