@@ -72,10 +72,17 @@ INSTRUCTIONS = (
 
 
 def build(
-    make_context: MakeContext, *, version: str, tools: Mapping[str, Tool[Any, Any]] = registry.TOOLS
+    make_context: MakeContext,
+    *,
+    version: str,
+    tools: Mapping[str, Tool[Any, Any]] = registry.TOOLS,
+    deadline: float = DEADLINE_SECONDS,
 ) -> McpServer:
-    """A server whose every call asks ``make_context`` for what the tool may use."""
-    face = _Face(make_context, tools)
+    """A server whose every call asks ``make_context`` for what the tool may use.
+
+    A call is answered within ``deadline`` seconds, whatever the tool does.
+    """
+    face = _Face(make_context, tools, deadline)
     server: McpServer = Server(
         "loop-orchestrator",
         title="loop-orchestrator sidecar",
@@ -96,8 +103,11 @@ def build(
 class _Face:
     """The handlers of one server."""
 
-    def __init__(self, make_context: MakeContext, tools: Mapping[str, Tool[Any, Any]]) -> None:
+    def __init__(
+        self, make_context: MakeContext, tools: Mapping[str, Tool[Any, Any]], deadline: float
+    ) -> None:
         self._make_context = make_context
+        self._patience = deadline
         self._tools = tools
         self._listing = listed(tools.values())
         self._limiter = anyio.CapacityLimiter(CONCURRENT_CALLS)
@@ -116,7 +126,7 @@ class _Face:
             return calls.refused(error)
         context = self._make_context(_client(request, self._session), _progress(request))
         work = partial(_outcome, tool, context, params.arguments or {})
-        deadline = _deadline(params.arguments or {})
+        deadline = _deadline(params.arguments or {}, self._patience)
         with anyio.move_on_after(deadline):
             return await anyio.to_thread.run_sync(
                 work, abandon_on_cancel=True, limiter=self._limiter
@@ -206,11 +216,11 @@ def _outcome(tool: Tool[Any, Any], context: Context, arguments: dict[str, Any]) 
         return calls.failed(tool.name, error)
 
 
-def _deadline(arguments: dict[str, Any]) -> float:
+def _deadline(arguments: dict[str, Any], patience: float) -> float:
     """Seconds for a call; one that asks to wait longer gets that and a little more."""
     asked = arguments.get("wait_seconds", 0)
     waits = asked if isinstance(asked, int | float) else 0
-    return max(DEADLINE_SECONDS, min(waits, MAX_WAIT_SECONDS) + 10)
+    return max(patience, min(waits, MAX_WAIT_SECONDS) + 10 if waits else 0)
 
 
 def _too_late(tool: Tool[Any, Any], deadline: float) -> SidecarError:
@@ -229,8 +239,11 @@ def _client(request: Request, unnamed_session: str) -> Client:
     """Who asks: the name it gave, and its session."""
     params = request.session.client_params
     name = params.client_info.name if params is not None else "unknown"
-    headers = getattr(request.request, "headers", {})
-    return Client(name=name, session=headers.get("mcp-session-id", unnamed_session))
+    asked = request.request
+    if asked is None:
+        return Client(name=name, session=unnamed_session)
+    named = asked.headers.get("mcp-session-id") or asked.query_params.get("session_id")
+    return Client(name=name, session=named or unnamed_session)
 
 
 def _progress(request: Request) -> Progress:

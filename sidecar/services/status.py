@@ -31,6 +31,7 @@ from sidecar.services.schedules import ScheduleQuery, get_schedule_status
 from sidecar.services.task_queue import TaskQueue
 from sidecar.services.timing import TimeQuery, get_time_tracking
 from sidecar.services.tool import Category, Request, Result, tool
+from sidecar.services.trust import is_trusted
 
 CHECK_SECONDS = 1.0
 PROBE_SECONDS = 2.0
@@ -157,7 +158,7 @@ def get_system_status(context: Context, request: SystemStatusRequest) -> SystemS
         files=[r.file for r in reports.values() if r.file] if request.include_file_health else None,
         orchestrator=_values(reports, _ORCHESTRATOR),
         performance=_values(reports, _PERFORMANCE),
-        external=_probed(context.workspace.root) if request.check_external_dependencies else None,
+        external=_probed(context) if request.check_external_dependencies else None,
     )
 
 
@@ -335,12 +336,15 @@ _ORCHESTRATOR: dict[str, _Check] = {
 _PERFORMANCE: dict[str, _Check] = {"process": _process}
 
 
-def _probed(root: Path) -> dict[str, str]:
-    """The version lines of programs on the user's path; none from the workspace is started."""
+def _probed(context: Context) -> dict[str, str]:
+    """The programs on the user's path; they are started, for their versions, only with consent."""
+    root = context.workspace.root
+    if not is_trusted(context):
+        found = {name: shutil.which(name, path=_outside(root)) for name in PROBED}
+        return {name: "found, not asked" if path else "not found" for name, path in found.items()}
     with ThreadPoolExecutor(len(PROBED)) as executor:
-        return dict(
-            zip(PROBED, executor.map(lambda name: _version(name, root), PROBED), strict=True)
-        )
+        versions = executor.map(lambda name: _version(name, root), PROBED)
+        return dict(zip(PROBED, versions, strict=True))
 
 
 def _version(name: str, root: Path) -> str:

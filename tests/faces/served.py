@@ -60,7 +60,8 @@ def main() -> None:
         return replace(context, client=client, progress=progress)
 
     tools = {each.name: each for each in (sleep, broken)}
-    stdio.serve(server.build(make_context, version="0", tools=tools))
+    patience = float(sys.argv[2]) if len(sys.argv) > 2 else server.DEADLINE_SECONDS
+    stdio.serve(server.build(make_context, version="0", tools=tools, deadline=patience))
 
 
 if __name__ == "__main__":

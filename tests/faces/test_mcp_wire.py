@@ -178,6 +178,26 @@ def test_a_signal_ends_the_process(wire, number, busy):
     assert wire.process.wait(25) == 0
 
 
+def test_a_call_past_its_deadline_is_answered_and_the_server_serves_on(tmp_path):
+    wire = Wire([sys.executable, str(SERVED), str(tmp_path), "0.2"])
+    try:
+        wire.initialize()
+        answer = wire.call("sleep", {"seconds": 50})["result"]
+        assert answer["isError"] is True
+        assert answer["structuredContent"]["error_code"] == "E_TIMEOUT"
+        assert wire.call("sleep", {}, number=2)["result"]["isError"] is False
+    finally:
+        wire.kill()
+
+
+def test_calls_run_beside_each_other(wire):
+    wire.initialize()
+    params = {"name": "sleep", "arguments": {"seconds": 40}}
+    for number in range(5):
+        wire.send({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
+    assert wire.call("sleep", {}, number="quick")["id"] == "quick"
+
+
 def test_a_client_of_2026_is_served_without_a_session(wire):
     meta = {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",

@@ -96,8 +96,12 @@ def test_external_programs_are_asked_only_on_demand_and_never_from_the_workspace
     planted.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:.:{sys.prefix}/bin:/usr/bin:/bin")
     assert status(context).external is None
-    told = status(context, check_external_dependencies=True).external
+    untrusted = status(context, check_external_dependencies=True).external
+    assert set(untrusted.values()) <= {"found, not asked", "not found"}
+    trusted = replace(context, code_allowed=True)
+    told = status(trusted, check_external_dependencies=True).external
     assert set(told) == {"git", "rg", "node", "python3"}
+    assert told["python3"].startswith("Python 3")
     assert not (context.workspace.root / "executed").exists()
 
 
