@@ -112,6 +112,6 @@ def state_in_git(file: SchedulesFile, _: Project) -> Iterator[Hit]:
         noted = [name for name in BOOKKEEPING if schedule.values.get(name)]
         if noted:
             names = ", ".join(f"`{name}`" for name in noted)
-            message = f"{names} are one machine's state: in git, every run changes this file."
+            message = f"One machine's state; in git every run changes this file: {names}."
             yield Hit(schedule.fields[noted[0]].key_span, message)
             return
