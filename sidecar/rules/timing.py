@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sidecar.domain import timing
 from sidecar.domain.edit import Edit
@@ -159,6 +159,7 @@ def open_row(file: TimingFile, project: Project) -> Iterator[Hit]:
         timestamp⇥mode⇥task_id⇥start_time⇥end_time⇥duration⇥task⇥result⇥priority
         2025-05-01T10:10:00Z⇥code⇥t1⇥2025-05-01T10:10:00Z⇥⇥⇥Run⇥started⇥todo
     """
+    ended = {row.task_id: row for row in file.rows if row.ended and not row.problem}
     for row in file.rows:
         if not row.is_open or row.problem == "missing-fields":
             continue
@@ -170,19 +171,20 @@ def open_row(file: TimingFile, project: Project) -> Iterator[Hit]:
             row.span_of("task_id"),
             f"Task `{shortened(row.task_id)}` is open {since}, beyond the limit of {TASK_LIMIT} s. "
             "Stop it, or note when it ended.",
-            tuple(_closings(file, row)) if not row.problem else (),
+            tuple(_closings(row, ended)) if not row.problem else (),
         )
 
 
-def _closings(file: TimingFile, row: Row) -> Iterator[Fix]:
-    for other in file.rows:
-        if other.task_id == row.task_id and other.line > row.line and other.ended and row.started:
-            seconds = max(0, int((other.ended - row.started).total_seconds()))
-            values = {"end_time": other.values["end_time"], "duration": str(seconds)}
-            edits = timing.set_fields(row, values)
-            yield Fix(f"Close it with the end on line {other.line + 1}", edits, safe=False)
-            return
-    if row.started:
+def _closings(row: Row, ended: Mapping[str, Row]) -> Iterator[Fix]:
+    if row.started is None:
+        return
+    other = ended.get(row.task_id)
+    if other and other.line > row.line and other.ended:
+        seconds = max(0, int((other.ended - row.started).total_seconds()))
+        values = {"end_time": other.values["end_time"], "duration": str(seconds)}
+        edits = timing.set_fields(row, values)
+        yield Fix(f"Close it with the end on line {other.line + 1}", edits, safe=False)
+    else:
         edits = timing.close_row(row, end=row.started, duration=0, result="abandoned")
         yield Fix("Close it as abandoned, with no time spent", edits, safe=False)
 
@@ -203,26 +205,25 @@ def duplicate_row(file: TimingFile, _project: Project) -> Iterator[Hit]:
         2025-04-30T09:30:00Z⇥code⇥t1⇥2025-04-30T09:30:00Z⇥2025-04-30T09:31:00Z⇥60⇥Run⇥completed⇥todo
         2025-04-30T09:40:00Z⇥code⇥t2⇥2025-04-30T09:40:00Z⇥2025-04-30T09:41:00Z⇥60⇥Run⇥completed⇥todo
     """
-    seen: dict[str, list[Row]] = {}
+    same: dict[tuple[str, ...], Row] = {}
+    first: dict[str, Row] = {}
     for row in file.rows:
         if not row.task_id or row.problem == "missing-fields":
             continue
-        earlier = seen.setdefault(row.task_id, [])
-        same = next((other for other in earlier if _raw(other) == _raw(row)), None)
-        if same:
+        copy = same.setdefault(_raw(row), row)
+        other = first.setdefault(row.task_id, row)
+        if copy is not row:
             yield Hit(
                 row.span,
-                f"This row is the same as line {same.line + 1}: its time counts twice. Remove it.",
+                f"This row is the same as line {copy.line + 1}: its time counts twice. Remove it.",
                 (Fix("Remove this row", timing.delete_row(file, row)),),
             )
-        elif earlier:
-            lines = ", ".join(str(other.line + 1) for other in earlier)
+        elif other is not row:
             yield Hit(
                 row.span_of("task_id"),
-                f"Task `{shortened(row.task_id)}` stands on line {lines} too. A task needs one row "
-                "with start, end and duration: merge them, or give this one another id.",
+                f"Task `{shortened(row.task_id)}` stands on line {other.line + 1} too. A task "
+                "needs one row with start, end and duration: merge them, or give it another id.",
             )
-        earlier.append(row)
 
 
 def _raw(row: Row) -> tuple[str, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import accumulate
 
 from sidecar.domain import timing
 from sidecar.domain.edit import Edit
@@ -191,10 +193,11 @@ def wrong_order(file: TimingFile, _project: Project) -> Iterator[Hit]:
         2025-04-30T10:00:00Z⇥code⇥t2⇥2025-04-30T10:00:00Z⇥2025-04-30T10:01:00Z⇥60⇥Run⇥completed⇥todo
     """
     timed = [(row, time) for row in file.rows if (time := _written(row))]
-    latest = datetime.min.replace(tzinfo=timed[0][1].tzinfo) if timed else None
+    highest = list(accumulate((time for _, time in timed), max))
+    latest: datetime | None = None
     for row, time in timed:
         if latest and (latest - time).total_seconds() > TOLERANCE:
-            target = next(other for other, when in timed if when > time)
+            target = timed[bisect_right(highest, time)][0]
             yield Hit(
                 row.span_of("timestamp"),
                 f"This row is older than line {target.line + 1} above it. Readers that start from "
