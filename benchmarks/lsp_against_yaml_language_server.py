@@ -78,8 +78,8 @@ MODE = """\
 
 def text_of(schema: Path) -> str:
     """A mode file of 2,003 lines in which every fifth mode has a mistake."""
-    head = f"# yaml-language-server: $schema={schema.as_uri()}\ncustomModes:\n"
-    room, height = LINES - 2, MODE.count("\n")
+    head = f"# yaml-language-server: $schema={schema.as_uri()}\n# \ncustomModes:\n"
+    room, height = LINES - 3, MODE.count("\n")
     modes, left = divmod(room, height)
     parts = [
         MODE.format(
@@ -173,24 +173,33 @@ class Client:
         return found[-1][0] - began, found[-1][1]
 
     def type(self, line: int, character: int, letter: str, expected: int) -> float:
-        """Replace one letter; the seconds until the expected number of findings was published."""
+        """Replace one letter; the seconds until the expected number of findings was published.
+
+        A letter is added to the second line's comment too: no text comes twice, so no server can
+        answer from a cache.
+        """
         self.version += 1
-        area = {
-            "start": {"line": line, "character": character},
-            "end": {"line": line, "character": character + 1},
-        }
+        area = _area(line, character, character + 1)
+        grown = {"range": _area(1, 1, 1), "text": "x"}
         began = time.perf_counter()
         self.send(
             method="textDocument/didChange",
             params={
                 "textDocument": {"uri": self.uri, "version": self.version},
-                "contentChanges": [{"range": area, "text": letter}],
+                "contentChanges": [{"range": area, "text": letter}, grown],
             },
         )
         while True:
             at, count = self.counts.get(timeout=SECONDS)
             if count == expected:
                 return at - began
+
+
+def _area(line: int, start: int, end: int) -> dict[str, Any]:
+    return {
+        "start": {"line": line, "character": start},
+        "end": {"line": line, "character": end},
+    }
 
 
 @contextmanager
