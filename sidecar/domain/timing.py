@@ -66,10 +66,15 @@ class Row:
 
     line: int
     span: Span
-    fields: tuple[tsv.Field, ...]
+    raw: tuple[str, ...]
     columns: tuple[str, ...]
     problem: str = ""
     realigned: tuple[str, ...] | None = None
+
+    @cached_property
+    def fields(self) -> tuple[tsv.Field, ...]:
+        """The fields as they stand, each with its place."""
+        return tsv.fields(self.raw, self.span.start)
 
     @cached_property
     def values(self) -> dict[str, str]:
@@ -77,7 +82,7 @@ class Row:
         if self.realigned is not None:
             return dict(zip(COLUMNS, map(tsv.unescape, self.realigned), strict=True))
         values = dict.fromkeys(COLUMNS, "")
-        return values | dict(zip(self.columns, (f.value for f in self.fields), strict=False))
+        return values | dict(zip(self.columns, map(tsv.unescape, self.raw), strict=False))
 
     def field(self, column: str) -> tsv.Field | None:
         """The field that stands under a column, None where the row is too short."""
@@ -229,7 +234,7 @@ def delete_row(file: TimingFile, row: Row) -> tuple[Edit, ...]:
 
 
 def _header(record: tsv.Record) -> Header | None:
-    names = tuple(field.value.strip(" \ufeff").casefold() for field in record.fields)
+    names = tuple(name.strip(" \ufeff").casefold() for name in record.raw)
     while names and not names[-1]:
         names = names[:-1]
     if {"task_id", "task"} <= set(names) or names[:2] == COLUMNS[:2]:
@@ -238,7 +243,7 @@ def _header(record: tsv.Record) -> Header | None:
 
 
 def _row(record: tsv.Record, columns: tuple[str, ...]) -> Row:
-    raw = tuple(field.raw for field in record.fields)
+    raw = record.raw
     realigned = _realigned(raw) if columns == COLUMNS[: len(columns)] else None
     problem = ""
     if realigned is not None:
@@ -247,7 +252,7 @@ def _row(record: tsv.Record, columns: tuple[str, ...]) -> Row:
         problem = "extra-fields"
     elif len(raw) < MIN_FIELDS:
         problem = "missing-fields"
-    return Row(record.line, record.span, record.fields, columns, problem, realigned)
+    return Row(record.line, record.span, raw, columns, problem, realigned)
 
 
 def _realigned(raw: tuple[str, ...]) -> tuple[str, ...] | None:

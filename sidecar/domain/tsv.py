@@ -17,8 +17,10 @@ _UNESCAPES = {escaped: plain for plain, escaped in _ESCAPES.items()}
 _ESCAPED = re.compile(r"\\[trn\\]")
 # Other characters that some readers take for a line's or a text's end.
 _LINE_ENDS = re.compile("[\x00\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-# UTF-16LE decoded as UTF-8: each character is followed by NUL; a byte order mark became U+FFFD or surrogates.
-_UTF16 = re.compile(r"(?:\ufffd\ufffd|\udcff\udcfe)?(?:[^\x00]\x00){2,}|(?:\x00[^\x00]){2,}|\x00+")
+# UTF-16LE decoded as UTF-8: each character is followed by NUL. What became of its byte order mark
+# depends on the decoder's error handler, "replace" or "surrogateescape".
+_MARK = re.compile(r"\ufffd\ufffd|\udcff\udcfe")
+_UTF16 = re.compile(rf"(?:{_MARK.pattern})?(?:[^\x00]\x00){{2,}}|(?:\x00[^\x00]){{2,}}|\x00+")
 
 
 class RecordKind(StrEnum):
@@ -45,12 +47,12 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line; a foreign one holds NUL and is not divided."""
+    """One line; ``raw`` are its fields as they stand. A foreign one holds NUL: it has none."""
 
     line: int
     span: Span
     kind: RecordKind
-    fields: tuple[Field, ...] = ()
+    raw: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,15 @@ def unescape(raw: str) -> str:
     return _ESCAPED.sub(lambda match: _UNESCAPES[match[0]], raw) if "\\" in raw else raw
 
 
+def fields(raw: tuple[str, ...], start: int) -> tuple[Field, ...]:
+    """The fields of a record that starts at an offset, each with its place."""
+    found = []
+    for text in raw:
+        found.append(Field(text, Span(start, start + len(text))))
+        start += len(text) + 1
+    return tuple(found)
+
+
 def parse(text: str) -> Table:
     """The records of a text; never raises."""
     source = Source(text)
@@ -97,15 +108,7 @@ def _record(source: Source, number: int) -> Record:
         return Record(number, span, RecordKind.BLANK)
     if text.lstrip().startswith("#"):
         return Record(number, span, RecordKind.COMMENT)
-    return Record(number, span, RecordKind.RECORD, _fields(text, span.start))
-
-
-def _fields(text: str, start: int) -> tuple[Field, ...]:
-    fields = []
-    for raw in text.split("\t"):
-        fields.append(Field(raw, Span(start, start + len(raw))))
-        start += len(raw) + 1
-    return tuple(fields)
+    return Record(number, span, RecordKind.RECORD, tuple(text.split("\t")))
 
 
 def _segments(text: str) -> tuple[Segment, ...]:
@@ -115,5 +118,6 @@ def _segments(text: str) -> tuple[Segment, ...]:
 
 
 def _decoded(segment: str) -> str | None:
-    plain = segment.lstrip("\ufffd\udcff\udcfe").replace("\x00", "")
+    mark = _MARK.match(segment)
+    plain = segment[mark.end() if mark else 0 :].replace("\x00", "")
     return plain if plain.isascii() else None

@@ -210,7 +210,7 @@ def duplicate_row(file: TimingFile, _project: Project) -> Iterator[Hit]:
     for row in file.rows:
         if not row.task_id or row.problem == "missing-fields":
             continue
-        copy = same.setdefault(_raw(row), row)
+        copy = same.setdefault(row.raw, row)
         other = first.setdefault(row.task_id, row)
         if copy is not row:
             yield Hit(
@@ -224,7 +224,3 @@ def duplicate_row(file: TimingFile, _project: Project) -> Iterator[Hit]:
                 f"Task `{shortened(row.task_id)}` stands on line {other.line + 1} too. A task "
                 "needs one row with start, end and duration: merge them, or give it another id.",
             )
-
-
-def _raw(row: Row) -> tuple[str, ...]:
-    return tuple(field.raw for field in row.fields)
