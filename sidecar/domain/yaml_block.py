@@ -302,6 +302,9 @@ class BlockReader(IndentReader):
             if self.skip().newline:
                 message = "A key must stand on one line with its anchor or tag."
                 self.problem(Span(properties.start, properties.start + 1), "anchor", message)
+        if self.indicator("-"):
+            message = "A list item begins with its dash; anchors and tags stand behind it."
+            self.problem(Span(self.at, self.at + 1), "stray-marker", message)
         anchor = self.declare(properties)
         self.open_weights.append(1)
         node: Node

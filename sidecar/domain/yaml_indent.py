@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,6 +21,9 @@ class Level(NamedTuple):
 
 
 INDICATORS = frozenset("-?:")
+# The next line where it is as it should be, which it nearly always is.
+NEXT_KEY = re.compile(r"[ \t]*\r?\n( *)(?=[A-Za-z\"'])")
+NEXT_ITEM = re.compile(r"[ \t]*\r?\n( *)(?=- )")
 
 
 @dataclass
@@ -39,6 +43,10 @@ class IndentReader(FlowReader):
 
     def goes_on(self, column: int, *, dash: bool) -> bool:
         """Move to the next item; false where the line belongs to an outer collection."""
+        match = (NEXT_ITEM if dash else NEXT_KEY).match(self.text, self.at)
+        if match and len(match[1]) == column:
+            self.line_start, self.indent, self.at = match.start(1), column, match.end(1)
+            return True
         self.skip()
         if self.at_end():
             return False

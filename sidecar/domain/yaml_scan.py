@@ -365,7 +365,7 @@ class Scanner:
             lines.append(self.text[line:line_end])
             self.new_line(line)
             self.at = line_end
-        return lines, end, max(indent, 0)
+        return lines, end, indent if indent >= 0 else len(self.text)
 
     def _leading_blanks(self, lines: list[str], indent: int) -> None:
         if any(len(line) > indent for line in lines):

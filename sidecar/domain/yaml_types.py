@@ -71,6 +71,8 @@ def tagged(text: str, tag: str | None, *, plain: bool) -> Primitive:
 def same_key(one: Scalar) -> tuple[str, object]:
     """What duplicate keys share: ``1`` and ``1.0`` are the same, ``1`` and ``true`` are not."""
     value = one.value
+    if type(value) is str:
+        return ("str", value)
     if isinstance(value, float) and value != value:  # noqa: PLR0124 - NaN equals nothing
         return ("nan", one.span)
     kind = "number" if type(value) in (int, float) else type(value).__name__
