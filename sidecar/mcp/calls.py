@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import secrets
+from typing import Any
 
+import pydantic_core
 from mcp_types import CallToolResult, TextContent
 
 from sidecar.domain.errors import ErrorCode, SidecarError
@@ -16,17 +18,33 @@ log = logging.getLogger(__name__)
 
 def answered(result: Result) -> CallToolResult:
     """A result in both forms, each complete on its own."""
+    structured, text = result.structured(), result.summary()
+    try:
+        pydantic_core.to_json((structured, text))
+    except pydantic_core.PydanticSerializationError:
+        structured, text = _sendable(structured), _sendable(text)
     return CallToolResult(
-        content=[TextContent(type="text", text=result.summary())],
-        structured_content=result.structured(),
+        content=[TextContent(type="text", text=text)], structured_content=structured
     )
+
+
+def _sendable(value: Any) -> Any:
+    """The value without half characters, as in names of files that are not UTF-8."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_sendable(each) for each in value]
+    if isinstance(value, dict):
+        return {_sendable(key): _sendable(each) for key, each in value.items()}
+    return value
 
 
 def refused(error: SidecarError) -> CallToolResult:
     """A refusal that the model can act upon, in both forms."""
+    text = _sendable(f"{error.code.value}: {error}")
     return CallToolResult(
-        content=[TextContent(type="text", text=f"{error.code.value}: {error}")],
-        structured_content=refusal.structured(error),
+        content=[TextContent(type="text", text=text)],
+        structured_content=_sendable(refusal.structured(error)),
         is_error=True,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,18 +15,40 @@ from sidecar.services.tool import Result, Tool
 
 # It frees what is blocked, so it is never blocked itself.
 _NEVER_BLOCKED = "error_recovery"
+_STRUCTURED = frozenset({"dict_type", "list_type", "model_type", "model_attributes_type"})
 
 
 def called(tool: Tool[Any, Any], context: Context, arguments: dict[str, Any]) -> Result:
     """The tool's answer; raises SidecarError, also for arguments that are not its own."""
     with context.meter.measured(tool.name):
-        try:
-            request = tool.request.model_validate(arguments)
-        except ValidationError as error:
-            raise refusal.invalid(tool, error) from None
+        request = _validated(tool, arguments)
         if tool.read_only:
             return _answer(tool, context, request)
         return _changed(tool, context, request)
+
+
+def _validated(tool: Tool[Any, Any], arguments: dict[str, Any]) -> Any:
+    try:
+        return tool.request.model_validate(arguments)
+    except ValidationError as error:
+        meant = _parsed(arguments, error)
+        if meant == arguments:
+            raise refusal.invalid(tool, error) from None
+    try:
+        return tool.request.model_validate(meant)
+    except ValidationError as error:
+        raise refusal.invalid(tool, error) from None
+
+
+def _parsed(arguments: dict[str, Any], error: ValidationError) -> dict[str, Any]:
+    """The arguments with objects and lists that some models send as JSON text taken as such."""
+    meant = dict(arguments)
+    for detail in error.errors():
+        name, given = str(detail["loc"][0]), detail["input"]
+        if detail["type"] in _STRUCTURED and isinstance(given, str) and len(detail["loc"]) == 1:
+            with suppress(ValueError):
+                meant[name] = json.loads(given)
+    return meant
 
 
 def _changed(tool: Tool[Any, Any], context: Context, request: Any) -> Result:

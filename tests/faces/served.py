@@ -52,6 +52,22 @@ def broken(context: Context, request: SleepRequest) -> SleepResult:
     raise ValueError(message)
 
 
+class EchoResult(Result):
+    """A name."""
+
+    name: str
+
+    def summary(self) -> str:
+        """One line."""
+        return self.name
+
+
+@tool(title="Echo", category=Category.DEVELOPMENT, read_only=True)
+def echo(context: Context, request: SleepRequest) -> EchoResult:
+    """Answer with a name that is not UTF-8."""
+    return EchoResult(name="a\udcffb")
+
+
 def main() -> None:
     """Serve the folder named on the command line over stdio."""
     context = Context(Workspace.open(Path(sys.argv[1])), Settings())
@@ -59,7 +75,7 @@ def main() -> None:
     def make_context(client: Client, progress: Progress) -> Context:
         return replace(context, client=client, progress=progress)
 
-    tools = {each.name: each for each in (sleep, broken)}
+    tools = {each.name: each for each in (sleep, broken, echo)}
     patience = float(sys.argv[2]) if len(sys.argv) > 2 else server.DEADLINE_SECONDS
     stdio.serve(server.build(make_context, version="0", tools=tools, deadline=patience))
 

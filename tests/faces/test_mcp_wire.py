@@ -142,6 +142,12 @@ def test_a_tool_answers_to_its_old_name_and_an_unknown_one_gets_the_nearest(wire
     assert told["hint"] == "Did you mean `sleep`?"
 
 
+def test_half_characters_in_an_answer_are_replaced_and_not_fatal(wire):
+    wire.initialize()
+    structured = wire.call("echo", {})["result"]["structuredContent"]
+    assert structured["name"] == "a?b"
+
+
 def test_an_unset_field_is_left_out_of_the_structured_result(wire):
     wire.initialize()
     structured = wire.call("sleep", {})["result"]["structuredContent"]
@@ -206,6 +212,6 @@ def test_a_client_of_2026_is_served_without_a_session(wire):
     found = wire.request("server/discover", {"_meta": meta}, number="d")["result"]
     assert "2026-07-28" in found["supportedVersions"]
     listed = wire.request("tools/list", {"_meta": meta}, number="l")["result"]
-    assert [each["name"] for each in listed["tools"]] == ["sleep", "broken"]
+    assert [each["name"] for each in listed["tools"]] == ["sleep", "broken", "echo"]
     answer = wire.call("sleep", {}, number="c", _meta=meta)["result"]
     assert answer["structuredContent"]["slept"] == 0.0
