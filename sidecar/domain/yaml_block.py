@@ -57,6 +57,9 @@ class BlockReader(IndentReader):
             if gap.newline:
                 outer, inner, fresh = self._merged(outer, inner), NO_PROPERTIES, True
             if self.at_end() or (fresh and self._belongs_outside(parent, place)):
+                last = gap.newline and self.at == len(self.text)
+                if gap.tab and last and self.indent <= parent:
+                    self.tab_problem(fresh=True)
                 return self._empty(at, self._merged(outer, inner))
             if self.peek() not in "&!":
                 return self._content(Start(parent, place, outer, inner, fresh, gap.tab))
@@ -128,6 +131,9 @@ class BlockReader(IndentReader):
 
     def _scalar_or_mapping(self, start: Start) -> Node:
         at, line, column = self.at, self.line_start, self.column()
+        if start.inner and not self.first_on_line():
+            prefix = self.text[line : start.inner.start]
+            column = len(prefix) if prefix.strip(" \t") else min(len(prefix), self.indent)
         properties = start.inner or start.outer
         may_be_key = start.fresh or start.place in {"item", "explicit"}
         marks = len(self.problems)
