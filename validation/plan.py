@@ -182,10 +182,8 @@ def _stage(entry: Any) -> Stage:
         raise PlanError(f"The stage `{entry['name']}` has an unknown lane.")
     if kind == "command" and not argv:
         raise PlanError(f"The stage `{entry['name']}` has no command.")
-    if kind not in ("command", "pytest", "benchmark"):
-        values["executes"] = False
-    elif kind == "command":
-        values["executes"] = True  # a plan comes with the workspace; it cannot vouch for itself
+    # A plan comes with the workspace: it cannot vouch for itself.
+    values["executes"] = kind in ("command", "pytest", "benchmark")
     return Stage(**values, argv=argv)
 
 

@@ -44,6 +44,20 @@ SHADOWED_MODULES = (
 )
 SHADOWED_PROGRAMS = ("git", "rg", "python", "python3", "pytest", "ruff", "node", "sidecar")
 PROGRAM_FOLDERS = (".venv/bin", "venv/bin", "bin", "node_modules/.bin")
+# A plan may name what it runs; here it also claims that running it executes nothing.
+VALIDATION_STAGES = (
+    ("syntax", "command"),
+    ("syntax", "syntax"),
+    ("lint", "command"),
+    ("tests", "command"),
+    ("tests", "pytest"),
+    ("tools", "command"),
+    ("tools", "tools"),
+    ("transports", "command"),
+    ("transports", "transports"),
+    ("config", "command"),
+    ("check", "check"),
+)
 GIT_HOOKS = (
     "applypatch-msg",
     "commit-msg",
@@ -131,14 +145,19 @@ class HostileClone:
             'global_modes_file = ".roomodes"\n'
             f"runners = {evil}\non_escalation = {evil}\nexecute = true\ntrust = true\n"
         )
-        lint = f"lint = [{evil}]\nbenchmarks = {evil}\ncommand = {evil}\n"
-        sections = f"[tool.sidecar]\n{table}\n[tool.sidecar.validation]\n{lint}"
+        stages = "".join(
+            f"[[tool.sidecar.validation.stage]]\nname = {json.dumps(f'{category} by {kind}')}\n"
+            f"category = {json.dumps(category)}\nkind = {json.dumps(kind)}\ncommand = {evil}\n"
+            f'executes = false\nfull = false\ninterpreter = ""\n\n'
+            for category, kind in VALIDATION_STAGES
+        )
+        sections = f"[tool.sidecar]\n{table}\n[tool.sidecar.validation]\nsyntax = true\n\n{stages}"
         pytest = '[tool.pytest.ini_options]\naddopts = "-p evil_plugin"\npythonpath = ["."]\n'
         build = (
             '[build-system]\nrequires = []\nbuild-backend = "evil_plugin"\nbackend-path = ["."]\n'
         )
         self.write("pyproject.toml", f"{sections}\n{pytest}\n{build}")
-        self.write("sidecar.toml", f"{table}\n[validation]\n{lint}")
+        self.write("sidecar.toml", table)
         self.write(".env", "SIDECAR_TRUST=1\nSIDECAR_INTERPRETER=.venv/bin/python\nPYTHONPATH=.\n")
         self.write(".sidecar/trust.json", '{"trusted": true, "digest": "*"}')
         self.write("Makefile", f"all validate run test:\n\t{self.shell('make')}\n")

@@ -234,7 +234,7 @@ CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("get_system_status", {"check_external_dependencies": True}),
     ("switch_mode", {"target_mode": "builder"}),
     ("get_mode_capabilities", {}),
-    ("error_recovery", {"operation": "tests", "error_context": "failed"}),
+    ("error_recovery", {"operation": "x", "error_context": {"type": "failed"}}),
     ("sync_environment", {"sync_type": "full"}),
     ("run_validation", {"validation_type": "basic"}),
     ("run_validation", {"validation_type": "config"}),
@@ -256,21 +256,25 @@ async def test_agent_session_executes_nothing(
     """`sidecar mcp` serves all its tools in an untrusted clone without running any of it."""
     options = {"folder": clone.folder, "environment": environment, "headers": False}
     refused: dict[str, str] = {}
+    failed: list[str] = []
     async with talking(*start, "mcp", "--solo", **options) as agent:
         await agent.request("initialize", _MCP_CLIENT)
         await agent.notify("notifications/initialized")
         tools = (await agent.request("tools/list"))["result"]["tools"]
         for name, arguments in CALLS:
-            await agent.request("tools/call", {"name": name, "arguments": arguments})
+            call = {"name": name, "arguments": arguments}
+            answer = await agent.request("tools/call", call)
+            failed += [f"{name} {arguments}: {answer}"] if answer["result"].get("isError") else []
         for kind in EXECUTING:
-            arguments = {"validation_type": kind}
-            call = {"name": "run_validation", "arguments": arguments}
+            call = {"name": "run_validation", "arguments": {"validation_type": kind}}
             answer = await agent.request("tools/call", call)
             refused[kind] = answer["result"].get("structuredContent", {}).get("error_code", "")
 
     record_property("attempts", len(CALLS) + len(EXECUTING))
     assert clone.sprung == []
     assert {tool["name"] for tool in tools} == {name for name, _ in CALLS}
+    assert len(failed) == 1, failed  # only `execute` is refused: there is no runner
+    assert "E_UNAVAILABLE" in failed[0]
     assert refused == dict.fromkeys(EXECUTING, "E_UNTRUSTED")
 
 
@@ -286,6 +290,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "fix": ("fix", "--diff"),
     "next": ("next",),
     "trust": ("trust", "--show"),
+    "serve": ("serve", "--once"),
     "validate": ("validate",),
     "call": ("call", "get_system_status", '{"check_external_dependencies": true}'),
     "call tests": ("call", "run_validation", '{"validation_type": "tests"}'),
