@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
+from sidecar.domain import html_block
 from sidecar.domain.source import Source, Span
 
 # Deeper nesting is read as text, so that a hostile line cannot cost more than its length.
@@ -20,20 +21,6 @@ TAB = 4
 CODE_INDENT = 4
 MAX_MARKER_GAP = 4
 
-_HTML_BLOCK = (
-    "address article aside base basefont blockquote body caption center col colgroup dd details "
-    "dialog dir div dl dt fieldset figcaption figure footer form frame frameset h1 h2 h3 h4 h5 h6 "
-    "head header hr html iframe legend li link main menu menuitem nav noframes ol optgroup option "
-    "p param search section summary table tbody td tfoot th thead title tr track ul"
-).replace(" ", "|")
-_ATTRIBUTE = (
-    r"[ \t]++[A-Za-z_:][\w.:-]*+(?:[ \t]*+=[ \t]*+(?:[^\"'=<>`\s]++|'[^']*+'|\"[^\"]*+\"))?+"
-)
-_LONE_TAG = re.compile(
-    rf"(?:<[A-Za-z][A-Za-z0-9-]*+(?:{_ATTRIBUTE})*+[ \t]*+/?>|</[A-Za-z][A-Za-z0-9-]*+[ \t]*+>)"
-    r"[ \t]*+\Z",
-    re.ASCII,
-)
 _FENCE = re.compile(r"(`{3,})[^`]*\Z|(~{3,})")
 _HEADING = re.compile(r"(#{1,6})(?:[ \t]+|\Z)")
 _HEADING_TAIL = re.compile(r"(?:(?<=[ \t])|(?<=\A))#++[ \t]*\Z")
@@ -53,22 +40,6 @@ class LineKind(StrEnum):
     CODE = "code"
     COMMENT = "comment"
     HTML = "html"
-
-
-# CommonMark 4.6: how an HTML block starts, what ends it (None: a blank line), and
-# a text that does.
-_HTML_STARTS: tuple[tuple[re.Pattern[str], re.Pattern[str] | None, str], ...] = (
-    (re.compile(r"<!--"), re.compile(r"-->"), "-->"),
-    (
-        re.compile(r"<(?:script|pre|style|textarea)(?:[ \t>]|\Z)", re.IGNORECASE),
-        re.compile(r"</(?:script|pre|style|textarea)>", re.IGNORECASE),
-        "</pre>",
-    ),
-    (re.compile(r"<\?"), re.compile(r"\?>"), "?>"),
-    (re.compile(r"<![A-Za-z]"), re.compile(r">"), ">"),
-    (re.compile(r"<!\[CDATA\["), re.compile(r"\]\]>"), "]]>"),
-    (re.compile(rf"</?(?:{_HTML_BLOCK})(?:[ \t]|/?>|\Z)", re.IGNORECASE), None, ""),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,11 +342,20 @@ class _Reader:
             closing = re.compile(rf"{mark[0]}{{{len(mark)},}}+[ \t]*+\Z")
             return LineKind.FENCE, _Leaf(LineKind.CODE, closing, closer=mark)
         if rest[0] == "<":
-            return _html(rest, paragraph=paragraph)
+            return self._html(rest, paragraph=paragraph)
         if direct and _UNDERLINE.match(rest):
             self._underlined(1 if rest[0] == "=" else 2)
             return LineKind.HEADING, None
         return (LineKind.RULE if _RULE.match(rest) else None), None
+
+    @staticmethod
+    def _html(rest: str, *, paragraph: bool) -> tuple[LineKind | None, _Leaf | None]:
+        block = html_block.starting(rest, paragraph=paragraph)
+        if block is None:
+            return None, None
+        kind = LineKind.COMMENT if block.is_comment else LineKind.HTML
+        done = block.closing is not None and block.closing.search(rest)
+        return kind, None if done else _Leaf(kind, block.closing, closer=block.closer)
 
     def _underlined(self, level: int) -> None:
         """The paragraph above is a heading."""
@@ -391,14 +371,3 @@ class _Reader:
     def _heading(self, level: int, title: str, span: Span, *, nested: bool) -> None:
         line = self.source.position(span.start).line
         self.headings.append(Heading(line, level, title, span, nested))
-
-
-def _html(rest: str, *, paragraph: bool) -> tuple[LineKind | None, _Leaf | None]:
-    for opening, closing, closer in _HTML_STARTS:
-        if opening.match(rest):
-            kind = LineKind.COMMENT if closer == "-->" else LineKind.HTML
-            done = closing is not None and closing.search(rest)
-            return kind, None if done else _Leaf(kind, closing, closer=closer)
-    if not paragraph and _LONE_TAG.match(rest):
-        return LineKind.HTML, _Leaf(LineKind.HTML)
-    return None, None
