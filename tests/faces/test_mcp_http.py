@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import signal
 import stat
@@ -60,30 +61,33 @@ class Served:
         return answer.status, text
 
 
-def start(workspace: Path, *options: str) -> Served:
+def start(workspace: Path, home: Path, *options: str) -> Served:
     """Start `sidecar mcp --http` on a free port and read where it listens."""
     command = [*SIDECAR, "mcp", "--http", "--port", "0", "--workspace", str(workspace), *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    environment = {**os.environ, "SIDECAR_HOME": str(home)}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     told = ""
     while not (found := re.search(r"http://[^:]+:(\d+)/mcp", told)):
         line = process.stderr.readline()
         assert line, told
         told += line
-    secret = None if "--no-token" in options else token.current(UserDirs.locate())
+    secret = None if "--no-token" in options else token.current(UserDirs.locate(home=home))
     return Served(process, int(found[1]), secret)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "workspace"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("workspace")
     (folder / "notes.txt").write_text("one\ntwo\n")
+    for number in range(2):
+        (folder / f"{number}.txt").write_text(f"file {number}")
     return folder
 
 
-@pytest.fixture
-def served(folder: Path) -> Iterator[Served]:
-    served = start(folder)
+@pytest.fixture(scope="module")
+def served(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One server for all tests that leave it running: each start costs over a second."""
+    served = start(folder, tmp_path_factory.mktemp("home"))
     yield served
     served.process.kill()
     served.process.wait(PATIENCE)
@@ -146,8 +150,8 @@ def test_an_open_address_answers_to_this_machines_names_alone():
     assert "evil.example" not in rules.hosts
 
 
-def test_no_token_is_asked_for_on_loopback_if_told_so(folder):
-    served = start(folder, "--no-token")
+def test_no_token_is_asked_for_on_loopback_if_told_so(folder, user_directory):
+    served = start(folder, user_directory, "--no-token")
     try:
         assert served.ask()[0] == 200
         assert served.ask(Host="evil.example")[0] == 421
@@ -179,9 +183,7 @@ async def test_old_clients_are_served_by_sse(served):
     assert result.structured_content["content"] == "one\ntwo\n"
 
 
-async def test_two_clients_at_once_get_their_own_answers(served, folder):
-    for number in range(2):
-        (folder / f"{number}.txt").write_text(f"file {number}")
+async def test_two_clients_at_once_get_their_own_answers(served):
     transports = [sse_client(f"{served.url}/sse", headers=served.headers) for _ in range(2)]
     async with (
         Client(transports[0], mode="legacy") as one,
@@ -195,7 +197,8 @@ async def test_two_clients_at_once_get_their_own_answers(served, folder):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_a_signal_ends_it_while_a_stream_is_open(served):
+def test_a_signal_ends_it_while_a_stream_is_open(folder, user_directory):
+    served = start(folder, user_directory)
     stream = http.client.HTTPConnection("127.0.0.1", served.port, timeout=PATIENCE)
     stream.request("GET", "/sse", headers=served.headers)
     assert stream.getresponse().readline() == b"event: endpoint\r\n"
@@ -205,4 +208,4 @@ def test_a_signal_ends_it_while_a_stream_is_open(served):
 
 def test_serving_creates_nothing_in_the_workspace(served, folder):
     assert served.ask()[0] == 200
-    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == ["0.txt", "1.txt", "notes.txt"]

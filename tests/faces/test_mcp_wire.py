@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -15,11 +16,21 @@ from tests.faces.wire import Wire
 SERVED = Path(__file__).with_name("served.py")
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
+    """One server for the tests that leave it as it was: each start costs over a second."""
+    folder = tmp_path_factory.mktemp("shared")
+    home = {**os.environ, "SIDECAR_HOME": str(folder / "home")}
+    wire = Wire([sys.executable, str(SERVED), str(folder)], env=home)
+    wire.initialize()
+    yield wire
+    wire.kill()
+
+
 @pytest.fixture
 def wire(tmp_path: Path) -> Iterator[Wire]:
-    workspace = tmp_path / "workspace"
-    workspace.mkdir()
-    wire = Wire([sys.executable, str(SERVED), str(workspace)])
+    """A server of one test's own, which may end it."""
+    wire = Wire([sys.executable, str(SERVED), str(tmp_path)])
     yield wire
     wire.kill()
 
@@ -43,56 +54,50 @@ def wire(tmp_path: Path) -> Iterator[Wire]:
     ],
     ids=lambda value: repr(value)[:30],
 )
-def test_a_line_that_is_no_message_is_answered_and_the_next_is_served(wire, line, code):
-    wire.initialize()
-    wire.send(line)
-    refusal = wire.receive()
+def test_a_line_that_is_no_message_is_answered_and_the_next_is_served(shared, line, code):
+    shared.send(line)
+    refusal = shared.receive()
     assert refusal["id"] is None
     assert refusal["error"]["code"] == code
-    assert wire.request("ping", number="after") == {"jsonrpc": "2.0", "id": "after", "result": {}}
+    assert shared.request("ping", number="after") == {"jsonrpc": "2.0", "id": "after", "result": {}}
 
 
-def test_a_message_with_wrong_params_is_refused_under_its_id(wire):
-    wire.initialize()
-    answer = wire.request("ping", [], number=7)
+def test_a_message_with_wrong_params_is_refused_under_its_id(shared):
+    answer = shared.request("ping", [], number=7)
     assert (answer["id"], answer["error"]["code"]) == (7, -32600)
 
 
-def test_blank_lines_and_carriage_returns_are_no_messages(wire):
-    wire.initialize()
-    wire.send(b"")
-    wire.send(b"  \r")
-    wire.send(b'{"jsonrpc":"2.0","id":1,"method":"ping"}\r')
-    assert wire.receive()["result"] == {}
+def test_blank_lines_and_carriage_returns_are_no_messages(shared):
+    shared.send(b"")
+    shared.send(b"  \r")
+    shared.send(b'{"jsonrpc":"2.0","id":1,"method":"ping"}\r')
+    assert shared.receive()["result"] == {}
 
 
-def test_an_id_in_use_is_refused_and_free_again_after_the_answer(wire):
-    wire.initialize()
+def test_an_id_in_use_is_refused_and_free_again_after_the_answer(shared):
     params = {"name": "sleep", "arguments": {"seconds": 0.3}}
     message = {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": params}
-    wire.send(message)
-    wire.send(message)
-    assert wire.receive()["error"]["code"] == -32600
-    assert wire.receive()["result"]["structuredContent"]["slept"] == 0.3
-    assert wire.call("sleep", {}, number=3)["result"]["isError"] is False
+    shared.send(message)
+    shared.send(message)
+    assert shared.receive()["error"]["code"] == -32600
+    assert shared.receive()["result"]["structuredContent"]["slept"] == 0.3
+    assert shared.call("sleep", {}, number=3)["result"]["isError"] is False
 
 
-def test_a_cancelled_call_is_not_answered_and_its_id_is_free_again(wire):
-    wire.initialize()
+def test_a_cancelled_call_is_not_answered_and_its_id_is_free_again(shared):
     params = {"name": "sleep", "arguments": {"seconds": 5}}
-    wire.send({"jsonrpc": "2.0", "id": 4, "method": "tools/call", "params": params})
+    shared.send({"jsonrpc": "2.0", "id": 4, "method": "tools/call", "params": params})
     cancelled = {"requestId": 4, "reason": "test"}
-    wire.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled})
-    assert wire.request("ping", number=4) == {"jsonrpc": "2.0", "id": 4, "result": {}}
+    shared.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled})
+    assert shared.request("ping", number=4) == {"jsonrpc": "2.0", "id": 4, "result": {}}
 
 
-def test_progress_is_told_only_where_a_token_was_sent(wire):
-    wire.initialize()
-    first = wire.call("sleep", {}, number=1, _meta={"progressToken": 0})
+def test_progress_is_told_only_where_a_token_was_sent(shared):
+    first = shared.call("sleep", {}, number=1, _meta={"progressToken": 0})
     assert first["method"] == "notifications/progress"
     assert first["params"] == {"progressToken": 0, "progress": 1, "total": 2, "message": "half"}
-    assert wire.receive()["id"] == 1
-    assert wire.call("sleep", {}, number=2)["id"] == 2
+    assert shared.receive()["id"] == 1
+    assert shared.call("sleep", {}, number=2)["id"] == 2
 
 
 def test_printing_does_not_reach_the_wire(wire):
@@ -115,9 +120,8 @@ def test_an_unexpected_failure_tells_a_reference_and_no_path(wire, tmp_path):
     assert reference.encode() in wire.errors
 
 
-def test_wrong_arguments_are_told_in_sentences_with_the_nearest_name(wire):
-    wire.initialize()
-    answer = wire.call("sleep", {"secnds": 1, "name": 5})["result"]
+def test_wrong_arguments_are_told_in_sentences_with_the_nearest_name(shared):
+    answer = shared.call("sleep", {"secnds": 1, "name": 5})["result"]
     told = answer["structuredContent"]
     assert answer["isError"] is True
     assert told["error_code"] == "E_INVALID"
@@ -126,31 +130,27 @@ def test_wrong_arguments_are_told_in_sentences_with_the_nearest_name(wire):
     assert told["error"] in answer["content"][0]["text"]
 
 
-def test_arguments_may_come_as_json_text_but_must_be_an_object(wire):
-    wire.initialize()
-    assert wire.call("sleep", '{"seconds": 0}')["result"]["isError"] is False
+def test_arguments_may_come_as_json_text_but_must_be_an_object(shared):
+    assert shared.call("sleep", '{"seconds": 0}')["result"]["isError"] is False
     for wrong in ("[1]", "nonsense", [], 5):
-        answer = wire.call("sleep", wrong)
+        answer = shared.call("sleep", wrong)
         assert answer["error"] == {"code": -32602, "message": "`arguments` must be an object."}
 
 
-def test_a_tool_answers_to_its_old_name_and_an_unknown_one_gets_the_nearest(wire):
-    wire.initialize()
-    assert wire.call("sleep_tool", {})["result"]["isError"] is False
-    told = wire.call("slep", {})["result"]["structuredContent"]
+def test_a_tool_answers_to_its_old_name_and_an_unknown_one_gets_the_nearest(shared):
+    assert shared.call("sleep_tool", {})["result"]["isError"] is False
+    told = shared.call("slep", {})["result"]["structuredContent"]
     assert told["error_code"] == "E_NOT_FOUND"
     assert told["hint"] == "Did you mean `sleep`?"
 
 
-def test_half_characters_in_an_answer_are_replaced_and_not_fatal(wire):
-    wire.initialize()
-    structured = wire.call("echo", {})["result"]["structuredContent"]
+def test_half_characters_in_an_answer_are_replaced_and_not_fatal(shared):
+    structured = shared.call("echo", {})["result"]["structuredContent"]
     assert structured["name"] == "a?b"
 
 
-def test_an_unset_field_is_left_out_of_the_structured_result(wire):
-    wire.initialize()
-    structured = wire.call("sleep", {})["result"]["structuredContent"]
+def test_an_unset_field_is_left_out_of_the_structured_result(shared):
+    structured = shared.call("sleep", {})["result"]["structuredContent"]
     assert set(structured) == {"success", "timestamp", "slept"}
 
 
