@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cached_property, lru_cache
 
+import re2
 from pathspec import GitIgnoreSpec
 
 from sidecar.domain.errors import ErrorCode, SidecarError
@@ -16,6 +18,8 @@ from sidecar.workspace import trouble
 
 MAX_NAME_BYTES = 255
 MAX_PATH_BYTES = 4096
+# Bounds of what a stranger's ignore file may cost; nobody's own comes near them.
+_PATTERNS, _GROUP, _PATTERN_CHARACTERS, _PATTERN_WILDCARDS = 2000, 250, 250, 12
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 # What HFS+ and NTFS drop from a name: without this, ".g\u200cit" or ".git." would be `.git`.
@@ -82,18 +86,46 @@ def sayable(path: str) -> str:
 
 
 class Globs:
-    """gitignore-style patterns, matched in linear time whoever wrote them."""
+    """gitignore-style patterns, matched in linear time whoever wrote them.
 
-    def __init__(self, patterns: Sequence[str]) -> None:
-        self._spec = GitIgnoreSpec.from_lines(patterns, backend="re2") if patterns else None
+    Raises E_INVALID for a pattern that cannot be used; ``lenient`` passes over it, as git does.
+    """
+
+    def __init__(self, patterns: Sequence[str], *, lenient: bool = False) -> None:
+        usable = [p for p in patterns if p and not p.startswith("#")][:_PATTERNS]
+        groups = (usable[at : at + _GROUP] for at in range(0, len(usable), _GROUP))
+        self._specs = [spec for group in groups for spec in _compiled(group, lenient=lenient)]
+        self._specs.reverse()
 
     def verdict(self, path: str) -> bool | None:
         """What the last pattern that speaks of a path says; a folder's path ends with ``/``."""
-        return None if self._spec is None else self._spec.check_file(sayable(path)).include
+        named = sayable(path)
+        verdicts = (spec.check_file(named).include for spec in self._specs)
+        return next((verdict for verdict in verdicts if verdict is not None), None)
 
     def match(self, path: str) -> bool:
         """Whether the patterns take a path in."""
         return bool(self.verdict(path))
+
+
+def _modest(pattern: str) -> bool:
+    wildcards = sum(map(pattern.count, "*?["))
+    return len(pattern) <= _PATTERN_CHARACTERS and wildcards <= _PATTERN_WILDCARDS
+
+
+def _compiled(patterns: list[str], *, lenient: bool) -> list[GitIgnoreSpec]:
+    """The patterns in as few specs as can be compiled, in their order."""
+    if all(map(_modest, patterns)):
+        with suppress(ValueError, re.error, re2.error):
+            return [GitIgnoreSpec.from_lines(patterns, backend="re2")]
+    if len(patterns) > 1:
+        half = len(patterns) // 2
+        halves = (patterns[:half], patterns[half:])
+        return [spec for part in halves for spec in _compiled(part, lenient=lenient)]
+    if lenient:
+        return []
+    message = f"`{patterns[0][:80]}` is not a glob pattern."
+    raise SidecarError(ErrorCode.INVALID, message, hint="Use *, **, ? and [a-z] as in .gitignore.")
 
 
 @dataclass(frozen=True)
@@ -105,7 +137,7 @@ class Policy:
 
     @cached_property
     def _patterns(self) -> Globs:
-        return Globs(self.protected)
+        return Globs(self.protected, lenient=True)
 
     @cached_property
     def _state(self) -> tuple[str, ...]:

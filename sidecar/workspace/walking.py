@@ -126,7 +126,7 @@ class _Steps:
             text = replacing.read_all(descriptor, _IGNORE_BYTES).decode("utf-8", "replace")
         finally:
             os.close(descriptor)
-        return (*outer, _Ignore(folder, Globs(text.split("\n"))))
+        return (*outer, _Ignore(folder, Globs(text.split("\n"), lenient=True)))
 
     def inside(
         self, directory: Directory, folder: str, depth: int, outer: tuple[_Ignore, ...]

@@ -14,7 +14,7 @@ from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.workspace import directories, paths
 from sidecar.workspace.directories import Tree
 from sidecar.workspace.files import Files
-from sidecar.workspace.paths import Policy
+from sidecar.workspace.paths import Globs, Policy
 from sidecar.workspace.workspace import Workspace
 
 OUTSIDE, INVALID = ErrorCode.PATH_OUTSIDE, ErrorCode.INVALID
@@ -173,7 +173,35 @@ def test_no_spelling_in_another_case_escapes_the_deny_list(name: str, data: st.D
 
 
 def test_the_settings_patterns_protect_in_linear_time():
-    policy = Policy(protected=["*a*a*a*a*a*a*a*a*a*a*b", "docs/**/*.key.txt"])
+    policy = Policy(protected=["*a*a*a*a*a*a*a*b", "docs/**/*.key.txt"])
 
     assert not policy.denies("a" * 200 + "c")
     assert policy.denies("docs/x/y/z.key.txt")
+
+
+GLOB = st.text(alphabet="ab*?[]!\\/-^ .#{}()|+$\r\té", max_size=8)
+
+
+@given(st.lists(GLOB, max_size=4))
+def test_any_ignore_file_can_be_read(patterns: list[str]):
+    Globs(patterns, lenient=True).match("a/b.txt")
+
+
+def test_a_pattern_that_is_none_is_refused_by_name():
+    with pytest.raises(SidecarError, match="!"):
+        Globs(["!"])
+
+
+def test_a_bad_pattern_does_not_disable_its_neighbours():
+    globs = Globs(["*.log", "!", "a" * 100_000, "*a" * 20_000, "!keep.log"], lenient=True)
+
+    assert globs.match("x.log")
+    assert not globs.match("keep.log")
+
+
+def test_thousands_of_patterns_keep_their_order():
+    globs = Globs([*(f"x{n}*" for n in range(1900)), "!x1500b"], lenient=True)
+
+    assert globs.match("x1500a")
+    assert globs.verdict("x1500b") is False
+    assert globs.verdict("y") is None
