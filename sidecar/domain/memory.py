@@ -31,7 +31,10 @@ _LIST = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]")
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One level-1 heading and all under it; ``name`` is the short name of one of the three."""
+    """One level-1 heading and all under it; ``name`` is the short name of one of the three.
+
+    Text before the first heading is a section without a title, on line -1.
+    """
 
     index: int
     title: str
@@ -200,27 +203,26 @@ def _reluctance(entry: Entry, home: Section | None) -> tuple[bool, bool, float, 
 
 
 def _sections(markdown: Markdown) -> tuple[Section, ...]:
-    starts = markdown.source.line_starts
+    """The level-1 headings' sections, after one without a title for text before the first."""
     tops = [heading for heading in markdown.sections if heading.level == 1]
-    ends = [heading.line for heading in tops[1:]] + [len(starts)]
+    first = tops[0].line if tops else len(markdown.lines)
+    ends = [heading.line for heading in tops[1:]] + [len(markdown.lines)]
+    found = [
+        (heading.title, section_name(heading.title), heading.line, end - 1, heading.span)
+        for heading, end in zip(tops, ends, strict=False)
+    ]
+    if any(line.kind is not LineKind.BLANK for line in markdown.lines[:first]):
+        found.insert(0, ("", None, -1, first - 1, Span(0, 0)))
     return tuple(
-        Section(
-            index,
-            heading.title,
-            section_name(heading.title),
-            heading.line,
-            end - 1,
-            _lines_span(markdown.source, heading.line, end - 1),
-            heading.span,
-        )
-        for index, (heading, end) in enumerate(zip(tops, ends, strict=False))
+        Section(index, title, name, line, last, _lines_span(markdown.source, line, last), heading)
+        for index, (title, name, line, last, heading) in enumerate(found)
     )
 
 
 def _lines_span(source: Source, first: int, last: int) -> Span:
     starts = source.line_starts
     end = starts[last + 1] if last + 1 < len(starts) else len(source.text)
-    return Span(starts[first], end)
+    return Span(starts[max(0, first)], end)
 
 
 def _entries(markdown: Markdown, sections: tuple[Section, ...]) -> Iterator[Entry]:

@@ -50,7 +50,13 @@ def sections(file: MemoryFile, _project: Project) -> Iterator[Hit]:
     """
     seen: dict[str, Section] = {}
     for section in file.sections:
-        if section.name is None:
+        if section.line < 0:
+            yield Hit(
+                file.source.line_span(file.section_entries(section)[0].line),
+                "This text stands before the first section, so agents do not read it. Move it "
+                "into one of the three.",
+            )
+        elif section.name is None:
             yield Hit(
                 section.heading,
                 f"“{section.title}” is none of the three sections, so agents do not read what is "

@@ -114,7 +114,7 @@ def get_persistent_memory(context: Context, request: MemoryQuery) -> MemoryConte
             MemorySection(
                 section=section.title,
                 name=section.name,
-                line=section.line + 1,
+                line=max(1, section.line + 1),
                 entries=len(file.section_entries(section)),
             )
             for section in file.sections

@@ -227,3 +227,13 @@ def test_the_real_memory_has_three_sections_and_25_entries(real_text):
     assert len(file.entries) == 25
     assert sum(entry.timestamp is not None for entry in file.entries) == 13
     assert file.line_count == 256
+
+
+def test_text_before_the_first_section_is_read_too():
+    file = parse("note\n\n# System Updates & Status\n- a\n")
+
+    assert [(section.title, section.line) for section in file.sections] == [
+        ("", -1),
+        ("System Updates & Status", 2),
+    ]
+    assert [file.text(entry) for entry in file.entries] == ["note", "- a"]
