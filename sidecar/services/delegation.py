@@ -140,33 +140,42 @@ def _create(
     if known is not None:
         return _created(context, queue, known, modes, changed=False)
     mode, choices = admission.choose_mode(request.target_mode, description, modes)
-    parent = admission.open_parent(queue, request.parent_task_id)
-    if parent is not None:
-        admission.check_descent(queue, parent, mode, description)
-    now = context.clock()
-    deadline = admission.future_deadline(request.deadline, now)
-    task = queue.add(
-        Task(
-            id=queue.new_id(),
-            description=description,
-            mode=mode,
-            priority=request.priority,
-            context=admission.bounded("context", request.context),
-            requirements=admission.bounded("requirements", request.requirements),
-            deadline=deadline,
-            budget_seconds=admission.budget(context, request.priority, deadline, parent),
-            parent=parent.id if parent else None,
-            depth=parent.depth + 1 if parent else 0,
-            created_at=now,
-            updated_at=now,
-        )
-    )
+    task = queue.add(_new_task(context, request, queue, description, mode))
     if request.idempotency_key:
         record = {"task": task.id, "digest": _digest(request)}
         transaction.put(_KEYS, request.idempotency_key, record)
     result = _created(context, queue, task, modes)
     candidates = [Candidate(slug=c.slug, score=c.score, reason=c.reason) for c in choices]
     return result.model_copy(update={"candidates": candidates or None})
+
+
+def _new_task(
+    context: Context,
+    request: DelegateTaskRequest,
+    queue: TaskQueue,
+    description: str,
+    mode: str | None,
+) -> Task:
+    """The task that is asked for, within its bounds; raises what its admission raises."""
+    parent = admission.open_parent(queue, request.parent_task_id)
+    if parent is not None:
+        admission.check_descent(queue, parent, mode, description)
+    now = context.clock()
+    deadline = admission.future_deadline(request.deadline, now)
+    return Task(
+        id=queue.new_id(),
+        description=description,
+        mode=mode,
+        priority=request.priority,
+        context=admission.bounded("context", request.context),
+        requirements=admission.bounded("requirements", request.requirements),
+        deadline=deadline,
+        budget_seconds=admission.budget(context, request.priority, deadline, parent),
+        parent=parent.id if parent else None,
+        depth=parent.depth + 1 if parent else 0,
+        created_at=now,
+        updated_at=now,
+    )
 
 
 def _created(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -26,17 +24,15 @@ from sidecar.services import failures
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import FileReport, diagnose_path
 from sidecar.services.escalation import escalations
+from sidecar.services.programs import versions
 from sidecar.services.project import load_project
 from sidecar.services.schedules import ScheduleQuery, get_schedule_status
 from sidecar.services.task_queue import TaskQueue
 from sidecar.services.timing import TimeQuery, get_time_tracking
 from sidecar.services.tool import Category, Request, Result, tool
-from sidecar.services.trust import is_trusted
 
 CHECK_SECONDS = 1.0
-PROBE_SECONDS = 2.0
 LOW_DISK_BYTES = 200_000_000
-PROBED = ("git", "rg", "node", "python3")
 
 Health = Literal["ok", "warning", "error", "timed out"]
 Overall = Literal["healthy", "degraded", "unhealthy"]
@@ -158,7 +154,7 @@ def get_system_status(context: Context, request: SystemStatusRequest) -> SystemS
         files=[r.file for r in reports.values() if r.file] if request.include_file_health else None,
         orchestrator=_values(reports, _ORCHESTRATOR),
         performance=_values(reports, _PERFORMANCE),
-        external=_probed(context) if request.check_external_dependencies else None,
+        external=versions(context) if request.check_external_dependencies else None,
     )
 
 
@@ -334,44 +330,3 @@ _ORCHESTRATOR: dict[str, _Check] = {
     "memory budget": _memory,
 }
 _PERFORMANCE: dict[str, _Check] = {"process": _process}
-
-
-def _probed(context: Context) -> dict[str, str]:
-    """The programs on the user's path; they are started, for their versions, only with consent."""
-    root = context.workspace.root
-    if not is_trusted(context):
-        found = {name: shutil.which(name, path=_outside(root)) for name in PROBED}
-        return {name: "found, not asked" if path else "not found" for name, path in found.items()}
-    with ThreadPoolExecutor(len(PROBED)) as executor:
-        versions = executor.map(lambda name: _version(name, root), PROBED)
-        return dict(zip(PROBED, versions, strict=True))
-
-
-def _version(name: str, root: Path) -> str:
-    found = shutil.which(name, path=_outside(root))
-    if found is None:
-        return "not found"
-    try:
-        answer = subprocess.run(  # noqa: S603 - a program of the user's own path, no shell
-            [found, "--version"],
-            capture_output=True,
-            text=True,
-            timeout=PROBE_SECONDS,
-            cwd=Path(sys.prefix),
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return "no answer"
-    lines = (answer.stdout or answer.stderr).splitlines()
-    return lines[0][:80] if lines else "no answer"
-
-
-def _outside(root: Path) -> str:
-    """The search path without relative folders and those of the workspace."""
-    folders = (Path(each) for each in os.environ.get("PATH", "").split(os.pathsep) if each)
-    return os.pathsep.join(
-        str(folder)
-        for folder in folders
-        if folder.is_absolute() and not folder.resolve().is_relative_to(root)
-    )
