@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cached_property, lru_cache
+from itertools import accumulate
 
 import re2
 from pathspec import GitIgnoreSpec
@@ -20,6 +21,7 @@ MAX_NAME_BYTES = 255
 MAX_PATH_BYTES = 4096
 # Bounds of what a stranger's ignore file may cost; nobody's own comes near them.
 _PATTERNS, _GROUP, _PATTERN_CHARACTERS, _PATTERN_WILDCARDS = 2000, 250, 250, 12
+_CHARACTERS = 32_000
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 # What HFS+ and NTFS drop from a name: without this, ".g\u200cit" or ".git." would be `.git`.
@@ -93,6 +95,8 @@ class Globs:
 
     def __init__(self, patterns: Sequence[str], *, lenient: bool = False) -> None:
         usable = [p for p in patterns if p and not p.startswith("#")][:_PATTERNS]
+        sizes = accumulate(map(len, usable))
+        usable = [p for p, size in zip(usable, sizes, strict=True) if size <= _CHARACTERS]
         groups = (usable[at : at + _GROUP] for at in range(0, len(usable), _GROUP))
         self._specs = [spec for group in groups for spec in _compiled(group, lenient=lenient)]
         self._specs.reverse()

@@ -193,7 +193,7 @@ def test_a_pattern_that_is_none_is_refused_by_name():
 
 
 def test_a_bad_pattern_does_not_disable_its_neighbours():
-    globs = Globs(["*.log", "!", "a" * 100_000, "*a" * 20_000, "!keep.log"], lenient=True)
+    globs = Globs(["*.log", "!", "a" * 1000, "*a" * 200, "!keep.log"], lenient=True)
 
     assert globs.match("x.log")
     assert not globs.match("keep.log")
