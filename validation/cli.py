@@ -41,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--markdown", type=Path, metavar="FILE")
     parser.add_argument("--artefacts", type=Path, metavar="DIR", help="keep logs and raw reports")
+    parser.add_argument(
+        "--cancel-file", type=Path, metavar="FILE", help="end the run when this file appears"
+    )
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="benchmarks to compare with")
     parser.add_argument("--quiet", action="store_true", help="no progress, no report on stdout")
     parser.add_argument("--list", action="store_true", help="show the plan and run nothing")
@@ -93,7 +96,7 @@ def _run(chosen: plan.Plan, options: argparse.Namespace) -> int:
             fail_fast=options.fail_fast,
             wanted=frozenset(options.category),
             baseline=options.baseline,
-            cancellation=_cancellation(directory if options.artefacts else None),
+            cancellation=_cancellation(options.cancel_file),
             progress=Progress(
                 None if options.quiet else sys.stderr,
                 directory / "progress.json" if options.artefacts else None,
@@ -112,8 +115,8 @@ def _directory(wanted: Path | None, stack: ExitStack) -> Path:
     return wanted.resolve()
 
 
-def _cancellation(directory: Path | None) -> process.Cancellation:
-    cancellation = process.Cancellation(directory / "cancel" if directory else None)
+def _cancellation(file: Path | None) -> process.Cancellation:
+    cancellation = process.Cancellation(file)
 
     def cancel(_signal: int, _frame: FrameType | None) -> None:
         cancellation.requested = True

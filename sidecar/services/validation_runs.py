@@ -18,6 +18,7 @@ from sidecar.services.context import Context
 from sidecar.workspace.state import State
 
 FOLDER = "validation"
+CANCEL = "cancel"
 LATEST = f"{FOLDER}/latest"
 LOOK_SECONDS = 0.1
 LOST_SECONDS = 30.0
@@ -104,7 +105,7 @@ def start(context: Context, run: Run, arguments: Sequence[str]) -> None:
     folder = run.state.path(run.name("request.json")).parent
     command = [sys.executable, "-P", "-m", "validation", str(context.workspace.root), "--quiet"]
     files = ["--artefacts", str(folder), "--json", str(folder / "report.json")]
-    files += ["--markdown", str(folder / "report.md")]
+    files += ["--markdown", str(folder / "report.md"), "--cancel-file", str(folder / CANCEL)]
     # The user's own import path is for the tests: it must not decide which harness runs.
     environment = dict(os.environ)
     environment["SIDECAR_VALIDATION_PYTHONPATH"] = environment.pop("PYTHONPATH", "")
@@ -143,4 +144,4 @@ def told(progress: dict[str, Any]) -> str:
 def cancel(run: Run) -> None:
     """Ask a run to stop; the harness sees the file and ends its children."""
     if run.status == "running":
-        run.state.write(run.name("cancel"), b"")
+        run.state.write(run.name(CANCEL), b"")
