@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -82,12 +82,17 @@ class Cancellation:
         return self.requested
 
 
-def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The caller's environment without what an outer test run left in it."""
+def environment(*, import_path: bool) -> dict[str, str]:
+    """The caller's environment without what an outer test run left in it.
+
+    ``import_path`` gives back the PYTHONPATH that was kept from the harness: to the project's own
+    code, never to ours, which it could replace.
+    """
     kept = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
-    if kept.get(PATH_KEPT):
-        kept["PYTHONPATH"] = kept.pop(PATH_KEPT)
-    return {**kept, "PYTHONUTF8": "1", **(extra or {})}
+    path = kept.pop(PATH_KEPT, "")
+    if path and import_path:
+        kept["PYTHONPATH"] = path
+    return {**kept, "PYTHONUTF8": "1"}
 
 
 def run(
@@ -98,7 +103,7 @@ def run(
     limits: Limits,
     cancellation: Cancellation,
     watch: Callable[[], str] = _nothing,
-    env: Mapping[str, str] | None = None,
+    import_path: bool = False,
 ) -> Outcome:
     """Run ``argv`` with its output in ``log``; ``watch`` is called often and may stop it.
 
@@ -107,7 +112,7 @@ def run(
     """
     mark = uuid.uuid4().hex
     status = log.with_suffix(".status")
-    variables = environment(env)
+    variables = environment(import_path=import_path)
     variables[COOKIE] = ":".join(filter(None, (os.environ.get(COOKIE), mark)))
     command = [sys.executable, "-I", "-S", LAUNCHER, status, str(limits.memory), *argv]
     start = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,7 +51,6 @@ class Run:
         argv: Sequence[str | Path],
         *,
         watch: Callable[[], str] | None = None,
-        env: Mapping[str, str] | None = None,
     ) -> process.Outcome:
         """Run a stage's child in the project's folder."""
 
@@ -66,7 +65,7 @@ class Run:
             limits=process.Limits(stage.limit, self.plan.memory),
             cancellation=self.cancellation,
             watch=look,
-            env=env,
+            import_path=stage.executes,
         )
 
     def relative(self, text: str) -> str:

@@ -196,13 +196,16 @@ def test_the_harness_is_ours_whatever_the_import_path_says(
 ):
     planted = tmp_path / "path"
     (planted / "validation").mkdir(parents=True)
-    (planted / "validation" / "__init__.py").write_text(MARK)
+    (planted / "sidecar").mkdir()
+    for name in ("validation", "sidecar"):
+        (planted / name / "__init__.py").write_text(MARK)
     monkeypatch.setenv("PYTHONPATH", str(planted))
 
     result = call(project, validation_type="syntax", wait_seconds=60)
 
     assert result.verdict == "passed"
-    assert not (planted / "validation" / "executed").exists()
+    call(project, validation_type="tools", wait_seconds=60)
+    assert list(planted.rglob("executed")) == []
 
 
 def test_the_report_lies_in_the_state_folder(project: Context):
