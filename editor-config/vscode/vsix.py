@@ -21,6 +21,13 @@ def install(environment: dict[str, str]) -> None:
         mark.write_text(lock)
 
 
+def is_current() -> bool:
+    """Whether the package is younger than everything it is made of."""
+    made_of = [EXTENSION / "package.json", EXTENSION / "README.md", *EXTENSION.glob("src/*.ts")]
+    built = PACKAGE.stat().st_mtime if PACKAGE.is_file() else 0.0
+    return built > max(path.stat().st_mtime for path in made_of)
+
+
 def build() -> Path:
     """Check and package the extension; raises CalledProcessError."""
     environment = node_environment()

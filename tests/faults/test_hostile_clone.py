@@ -73,7 +73,7 @@ class Conversation:
         self._last += 1
         await self._send({"id": self._last, "method": method, "params": params})
         while True:
-            message = await asyncio.wait_for(self._receive(), PATIENCE)
+            message = await asyncio.wait_for(self._receive(), 3 * PATIENCE)
             if "method" not in message and message.get("id") == self._last:
                 return message
             await self._serve(message)
@@ -238,10 +238,7 @@ CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("sync_environment", {"sync_type": "full"}),
     ("run_validation", {"validation_type": "basic"}),
     ("run_validation", {"validation_type": "config"}),
-    ("run_validation", {"validation_type": "syntax", "wait_seconds": PATIENCE}),
-    ("run_validation", {"validation_type": "tools", "wait_seconds": PATIENCE}),
-    ("run_validation", {"validation_type": "transports", "wait_seconds": PATIENCE}),
-    ("run_validation", {"validation_type": "comprehensive", "wait_seconds": PATIENCE}),
+    ("run_validation", {"validation_type": "comprehensive", "wait_seconds": 2 * PATIENCE}),
 )
 EXECUTING = ("tests", "lint", "coverage", "benchmark")
 
@@ -261,16 +258,19 @@ async def test_agent_session_executes_nothing(
         await agent.request("initialize", _MCP_CLIENT)
         await agent.notify("notifications/initialized")
         tools = (await agent.request("tools/list"))["result"]["tools"]
-        for name, arguments in CALLS:
+        # The long run is the same however the program was started.
+        calls = CALLS if start == STARTS["script"] else CALLS[:-1]
+        for name, arguments in calls:
             call = {"name": name, "arguments": arguments}
             answer = await agent.request("tools/call", call)
             failed += [f"{name} {arguments}: {answer}"] if answer["result"].get("isError") else []
+            assert answer["result"]["structuredContent"].get("status") != "running", answer
         for kind in EXECUTING:
             call = {"name": "run_validation", "arguments": {"validation_type": kind}}
             answer = await agent.request("tools/call", call)
             refused[kind] = answer["result"].get("structuredContent", {}).get("error_code", "")
 
-    record_property("attempts", len(CALLS) + len(EXECUTING))
+    record_property("attempts", len(calls) + len(EXECUTING))
     assert clone.sprung == []
     assert {tool["name"] for tool in tools} == {name for name, _ in CALLS}
     assert len(failed) == 1, failed  # only `execute` is refused: there is no runner
@@ -291,21 +291,26 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "next": ("next",),
     "trust": ("trust", "--show"),
     "serve": ("serve", "--once"),
-    "validate": ("validate",),
     "call": ("call", "get_system_status", '{"check_external_dependencies": true}'),
     "call tests": ("call", "run_validation", '{"validation_type": "tests"}'),
 }
 
 
-@starts
-@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    [
+        *((*start, *words) for start in STARTS.values() for words in COMMANDS.values()),
+        (SIDECAR, "validate"),
+    ],
+    ids=lambda command: " ".join(Path(word).name for word in command)[:40],
+)
 def test_command_executes_nothing(
-    start: tuple[str, ...], words: tuple[str, ...], clone: Any, environment: dict[str, str]
+    command: tuple[str, ...], clone: Any, environment: dict[str, str]
 ) -> None:
     """A command typed inside an untrusted clone runs none of it, and does not crash."""
     without = {k: v for k, v in environment.items() if k != "SIDECAR_TRUST"}
     result = subprocess.run(
-        [*start, *words],
+        command,
         cwd=clone.folder,
         env=without,
         capture_output=True,
@@ -316,6 +321,27 @@ def test_command_executes_nothing(
     assert clone.sprung == []
     assert b"Traceback" not in result.stderr, result.stderr.decode()
     assert result.returncode in {0, 1, 2}
+
+
+def test_plan_cannot_vouch_for_itself(
+    clone: Any, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """A validation stage that claims to execute nothing is not run without consent either."""
+    report = tmp_path / "report.json"
+    stages = ("--category=syntax", "--category=lint", "--category=tests", "--category=config")
+    files = ("--json", str(report), "--artefacts", str(tmp_path / "artefacts"))
+    command = [sys.executable, "-P", "-m", "validation", str(clone.folder), *stages, *files]
+    subprocess.run(
+        command,
+        cwd=clone.folder,
+        env=environment,
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+    assert clone.sprung == []
+    assert "--allow-code" in report.read_text("utf-8")
 
 
 def test_start_script_executes_nothing(clone: Any, environment: dict[str, str]) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import codeserver  # noqa: E402
 import node  # noqa: E402
@@ -228,7 +228,7 @@ def main() -> int:
     except codeserver.NotRunError as reason:
         print(f"not run: {reason}")
         return NOT_RUN
-    package = vsix.PACKAGE if vsix.PACKAGE.is_file() else vsix.build()
+    package = vsix.PACKAGE if vsix.is_current() else vsix.build()
     options.pictures.mkdir(parents=True, exist_ok=True)
     passed = []
     names = options.only or list(SCENARIOS)
