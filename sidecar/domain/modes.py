@@ -216,7 +216,7 @@ class ModesFile:
         """The first mode with this slug."""
         return next((mode for mode in self.modes if mode.slug == slug), None)
 
-    @property
+    @cached_property
     def slugs(self) -> frozenset[str]:
         """The slugs of all modes that can be made out."""
         return frozenset(mode.slug for mode in self.modes if mode.slug)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from types import ModuleType
 
 from sidecar.domain.finding import Finding
@@ -54,12 +55,16 @@ RULES: dict[str, Rule] = {
 }
 
 
+# A file broken on every line tells nobody more by its thousandth finding of one rule.
+MAX_FINDINGS_OF_A_RULE = 1000
+
+
 def check(kind: Kind, file: object, project: Project) -> list[Finding]:
     """All findings of one file, ordered by place and code."""
     found = (
         finding
         for rule in RULES.values()
         if kind in (rule.kind, *rule.also)
-        for finding in rule.findings(file, project)
+        for finding in islice(rule.findings(file, project), MAX_FINDINGS_OF_A_RULE)
     )
     return sorted(found, key=lambda finding: (finding.span, finding.code))
