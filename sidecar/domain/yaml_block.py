@@ -267,10 +267,11 @@ class BlockReader(IndentReader):
         start = key.span.start if key else self.at
         self.levels.append(Level(column, dashes=False))
         entries: list[Entry] = []
+        known: set[tuple[str, object]] = set()
         while True:
             entry = self._pair(column, key)
             if entry:
-                self.note_duplicate(entries, entry.key)
+                self.note_duplicate(known, entry.key)
                 entries.append(entry)
             key = None
             if entry and self.colon_follows() and not self.first_on_line():

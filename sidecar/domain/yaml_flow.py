@@ -31,10 +31,11 @@ class FlowReader(Scanner):
         self.at += 1
         nodes: list[Node] = []
         entries: list[Entry] = []
+        known: set[tuple[str, object]] = set()
         while self._another(start, floor, mapping=mapping, nested=nested):
             item = self._item(floor, mapping=mapping)
             if mapping and isinstance(item, Entry):
-                self.note_duplicate(entries, item.key)
+                self.note_duplicate(known, item.key)
                 entries.append(item)
             elif isinstance(item, Entry):
                 nodes.append(Mapping(item.span, (item,)))
@@ -78,8 +79,10 @@ class FlowReader(Scanner):
             f"`{self.text[start]}` is never closed by `{closer}`"
             ", or its lines are not indented more than the key."
         )
-        end = len(self.text[: self.at].rstrip())
-        noticed = min(end + 1, len(self.text))
+        noticed = self.at
+        while noticed and self.text[noticed - 1] in EMPTY:
+            noticed -= 1
+        noticed = min(noticed + 1, len(self.text))
         self.problem(Span(start, start + 1), "unclosed-bracket", message, noticed=noticed)
         if self.first_on_line() and self.at > self.line_start:
             self.at = self.line_start + self.indent
@@ -197,9 +200,10 @@ class FlowReader(Scanner):
     def _source(self, node: Node) -> str:
         return self.text[node.span.start : node.span.end]
 
-    def note_duplicate(self, entries: list[Entry], key: Scalar) -> None:
-        """Note a key that its mapping already has."""
+    def note_duplicate(self, known: set[tuple[str, object]], key: Scalar) -> None:
+        """Note a key that its mapping already has, and remember it."""
         identity = same_key(key)
-        if any(same_key(entry.key) == identity for entry in entries):
+        if identity in known:
             message = f"The key `{key.value}` stands twice in the same mapping."
             self.problem(key.span, "duplicate-key", message)
+        known.add(identity)

@@ -85,10 +85,13 @@ class IndentReader(FlowReader):
 
     def _after_content(self) -> int:
         """The line after the last one with content, where the products notice a stray line."""
-        lines = self.text[: self.line_start].split("\n")
-        while len(lines) > 1 and lines[-1].strip()[:1] in {"", "#"}:
-            lines.pop()
-        return min(len("\n".join(lines)) + 1, self.line_start)
+        after = self.line_start
+        while after:
+            before = self.text.rfind("\n", 0, after - 1) + 1
+            if self.text[before:after].strip()[:1] not in {"", "#"}:
+                return after
+            after = before
+        return self.line_start
 
     def bad_indent(self, column: int) -> None:
         """Note that this line should be indented by ``column`` spaces."""

@@ -93,6 +93,8 @@ class Scanner:
     depth: int = 0
     problems: list[SyntaxProblem] = field(default_factory=list)
     noticed: list[int] = field(default_factory=list)
+    # A stretch without a line end and its end; long lines would be searched again and again.
+    known_line: tuple[int, int] = (0, -1)
     anchors: dict[str, Anchor] = field(default_factory=dict)
     # Alias uses so far, summed per anchor under construction, as npm yaml weighs them.
     open_weights: list[int] = field(default_factory=list)
@@ -119,10 +121,15 @@ class Scanner:
 
     def line_end(self, at: int) -> int:
         """The offset at which a line's text ends."""
+        first, last = self.known_line
+        if first <= at <= last:
+            return last
         end = self.text.find("\n", at)
-        if end < 0:
-            return len(self.text)
-        return end - 1 if end > at and self.text[end - 1] == "\r" else end
+        end = len(self.text) if end < 0 else end
+        if end > at and self.text[end - 1 : end + 1] == "\r\n":
+            end -= 1
+        self.known_line = (at, end)
+        return end
 
     def skip(self) -> Gap:
         """Move over white space, line ends and comments to the next token."""
@@ -162,7 +169,7 @@ class Scanner:
 
     def first_on_line(self) -> bool:
         """Whether only white space stands before this place in its line."""
-        return not self.text[self.line_start : self.at].strip(" \t")
+        return BLANKS.match(self.text, self.line_start).end() >= self.at  # type: ignore[union-attr]
 
     def at_marker(self) -> bool:
         """Whether a document marker stands here."""
