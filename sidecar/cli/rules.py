@@ -24,9 +24,9 @@ def run(options: argparse.Namespace) -> int:
         for rule in RULES.values():
             print(f"{rule.code}  {rule.severity.value:<8} {rule.name}")
         return 0
-    rule = RULES.get(options.code.upper())
-    if rule is None:
+    if options.code.upper() not in RULES:
         raise refuse(f"There is no rule `{options.code}`.", hint="`sidecar rules` lists all.")
+    rule = RULES[options.code.upper()]
     print(
         f"{rule.code} {rule.name} ({rule.severity.value}, {rule.kind.value} files)\n\n{rule.page}"
     )

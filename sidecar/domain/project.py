@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import TypeAlias
@@ -36,7 +36,24 @@ class Project:
     memory: memory.MemoryFile | None = None
     global_modes: frozenset[str] | None = None
     product: str = "roo"
-    memory_line_limit: int = field(default=300)
+    memory_line_limit: int = 300
+
+    def having(self, *files: File) -> Project:
+        """The same project with these files as the files of their kinds."""
+        project = self
+        for file in files:
+            match file:
+                case modes.ModesFile():
+                    project = replace(project, modes=file)
+                case schedules.SchedulesFile():
+                    project = replace(project, schedules=file)
+                case todo.TodoFile():
+                    project = replace(project, todo=file)
+                case timing.TimingFile():
+                    project = replace(project, timing=file)
+                case memory.MemoryFile():
+                    project = replace(project, memory=file)
+        return project
 
 
 # As many as a project has files, and a few of the texts typed just before.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from sidecar.domain.kind import Kind
-from sidecar.domain.project import File, Project, parse_file
+from sidecar.domain.project import Project, parse_file
 
 # The instant at which every example happens.
 EXAMPLE_NOW = datetime(2025, 5, 1, 10, 23, 45, tzinfo=UTC)
@@ -41,17 +41,17 @@ class Example:
 
     def project(self, kinds: dict[str, Kind]) -> Project:
         """The block's files as a project at the instant of all examples."""
-        models: dict[str, File] = {
-            kinds[path].value: parse_file(kinds[path], text, path=path, product=self.product)
+        files = (
+            parse_file(kinds[path], text, path=path, product=self.product)
             for path, text in self.files.items()
-        }
-        return Project(
+        )
+        project = Project(
             EXAMPLE_NOW,
             ZoneInfo(self.zone),
             product=self.product,
             memory_line_limit=self.memory_limit,
-            **models,  # type: ignore[arg-type]
         )
+        return project.having(*files)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from sidecar.domain.errors import ErrorCode, SidecarError
@@ -11,7 +11,7 @@ from sidecar.domain.finding import Finding, Severity
 from sidecar.domain.kind import Kind
 from sidecar.domain.modes import ModesFile
 from sidecar.domain.project import File, Project, parse_file
-from sidecar.domain.schedules import SchedulesFile
+from sidecar.domain.schedules import SchedulesFile, outcome
 from sidecar.domain.source import Source
 from sidecar.rules import registry
 from sidecar.services.project import MAX_STATE_FILE_BYTES, load_project
@@ -48,20 +48,20 @@ class FileReport:
 def diagnose(kind: Kind, path: str, text: str, project: Project, settings: Settings) -> FileReport:
     """Check one text, taken as the project's file of its kind; never raises."""
     file = parse_file(kind, text, path=path, product=project.product)
-    view = replace(project, **{kind.value: file})
+    view = project.having(file)
     found = registry.check(kind, file, view)
     findings = tuple(finding for finding in found if finding.code not in settings.ignore)
-    return FileReport(path, kind, file.source, verdict_of(file), findings)
+    return FileReport(path, kind, file.source, verdict_of(file, project), findings)
 
 
-def verdict_of(file: File) -> ProductVerdict | None:
+def verdict_of(file: File, project: Project) -> ProductVerdict | None:
     """What the product does with a file, None where no product owns files of its kind."""
     match file:
         case ModesFile():
             load = file.load
             return ProductVerdict(file.product, load.verdict, len(load.modes), file.total)
         case SchedulesFile():
-            verdict = file.product
+            verdict = outcome(file, project.now, project.tz)
             return ProductVerdict("roo-scheduler", verdict.verdict, verdict.loaded, verdict.total)
         case _:
             return None

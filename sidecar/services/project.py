@@ -53,15 +53,15 @@ def load_file(workspace: Workspace, kind: Kind, product: str) -> File | None:
 
 def load_project(workspace: Workspace, settings: Settings, now: datetime) -> Project:
     """All models of the workspace at one instant."""
-    loaded = {kind: load_file(workspace, kind, settings.product) for kind in Kind}
-    return Project(
+    loaded = (load_file(workspace, kind, settings.product) for kind in Kind)
+    project = Project(
         now=now,
         tz=zone(settings.timezone),
         product=settings.product,
         memory_line_limit=settings.memory_line_limit,
         global_modes=_global_modes(settings),
-        **{kind.value: file for kind, file in loaded.items()},  # type: ignore[arg-type]
     )
+    return project.having(*(file for file in loaded if file is not None))
 
 
 def _global_modes(settings: Settings) -> frozenset[str] | None:

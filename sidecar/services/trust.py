@@ -39,7 +39,7 @@ def commands(workspace: Workspace, settings: Settings) -> dict[str, Any]:
 def _validation_table(workspace: Workspace) -> Any:
     try:
         data = workspace.files.read("pyproject.toml", limit=MAX_PYPROJECT_BYTES).data
-        table = tomllib.loads(data.decode("utf-8"))
+        table: Any = tomllib.loads(data.decode("utf-8"))
     except (SidecarError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return {}
     for key in ("tool", "sidecar", "validation"):

@@ -1,6 +1,7 @@
 """Patterns that come from a caller."""
 
 import pytest
+
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.services.pattern import compile_pattern
 
