@@ -131,8 +131,9 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     for each in report.get("calendars", ()):
         yield f"{each['name']}: " + "; ".join(each["lines"])
     for each in report.get("compare", ()):
-        ours, theirs = each["sidecar"] or "never", each[ROO] or each["note"] or "never"
         differs = "" if each["same"] else "  (they differ)"
-        yield f"{each['name']}: sidecar {ours}, {ROO} {theirs}{differs}"
+        note = f"  {each['note']}" if each["note"] and not each[ROO] else ""
+        ours, theirs = each["sidecar"] or "never", each[ROO] or "never"
+        yield f"{each['name']}: sidecar {ours}, {ROO} {theirs}{differs}{note}"
     for problem in report["problems"]:
         yield f"Cannot run: {problem}"

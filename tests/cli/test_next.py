@@ -23,6 +23,7 @@ def test_both_calendars_stand_side_by_side(sidecar, example_workspace: Path):
 
     assert "Morning review: sidecar 2" in answer.stdout
     assert "roo-scheduler never  (they differ)" in answer.stdout
+    assert "roo-scheduler computes an invalid date" in answer.stdout
 
 
 def test_the_json_form_holds_the_same(sidecar, example_workspace: Path):
