@@ -80,9 +80,8 @@ bench: .venv/dev.stamp ## measure, beside peers where they are installed; nothin
 		--baseline state/benchmarks/baseline.json || true
 	@$(PY) -P benchmarks/figures.py
 
-docs: .venv/dev.stamp ## write the generated reference pages anew
-	@$(PY) -P -m sidecar rules --reference > sidecar/rules/REFERENCE.md
-	@$(PY) -P -m sidecar tools --reference > sidecar/services/REFERENCE.md
+docs: .venv/dev.stamp ## write the generated pages anew, README's output included
+	@COLUMNS=120 NO_COLOR=1 $(PY) -P docs/generate.py
 
 changelog: .venv/dev.stamp ## gather changelog.d into CHANGELOG.md; VERSION=x.y.z
 	@$(BIN)/towncrier build --yes --version "$(VERSION)"
