@@ -1,0 +1,90 @@
+"""An agent in our own process: every call goes the whole way of the MCP face but for the wire."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sidecar.domain.errors import SidecarError
+from sidecar.mcp import calls
+from sidecar.services.calling import called
+from sidecar.services.context import Client, Context
+from sidecar.services.registry import resolve
+from sidecar.settings import Settings
+from sidecar.workspace.workspace import Workspace
+
+# Every tool that takes a path, with the arguments that make it use one.
+PATH_TOOLS: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
+    "read": ("read_project_file", lambda path: {"file_path": path}),
+    "write": ("write_project_file", lambda path: {"file_path": path, "content": "overwritten"}),
+    "append": (
+        "write_project_file",
+        lambda path: {"file_path": path, "content": "appended", "append": True},
+    ),
+    "list": ("list_project_structure", lambda path: {"directory": path, "include_hidden": True}),
+    "search": ("search_in_files", lambda path: {"directory": path, "pattern": "."}),
+    "backup": ("backup_file", lambda path: {"file_path": path}),
+    "restore": ("restore_file", lambda path: {"file_path": path}),
+    "validate": (
+        "run_validation",
+        lambda path: {"target_path": path, "validation_type": "file_integrity"},
+    ),
+    "rollback": (
+        "error_recovery",
+        lambda path: {
+            "operation": "write_project_file",
+            "error_context": {"path": path},
+            "recovery_strategy": "rollback",
+            "create_checkpoint": False,
+        },
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Both forms of a tool's answer."""
+
+    refused: bool
+    told: dict[str, Any]
+    text: str
+
+    @property
+    def code(self) -> str:
+        """The error code, empty where the call was done."""
+        return str(self.told.get("error_code", ""))
+
+    @property
+    def everything(self) -> str:
+        """All that the agent gets to see."""
+        return json.dumps(self.told, ensure_ascii=False, default=str) + self.text
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A caller of the 20 tools on one workspace; an unexpected exception is not caught."""
+
+    context: Context
+
+    @classmethod
+    def at(cls, root: Path, **settings: Any) -> Agent:
+        """An agent on a folder."""
+        workspace = Workspace.open(root, protected=settings.get("protected", ()))
+        return cls(Context(workspace, Settings(**settings), client=Client("agent", "faults")))
+
+    def call(self, name: str, **arguments: Any) -> Answer:
+        """Call a tool."""
+        try:
+            result = calls.answered(called(resolve(name), self.context, arguments))
+        except SidecarError as error:
+            result = calls.refused(error)
+        told = json.loads(json.dumps(result.structured_content))
+        return Answer(bool(result.is_error), told, result.content[0].text)
+
+    def use(self, way: str, path: str) -> Answer:
+        """Use a path in one of the ways of ``PATH_TOOLS``."""
+        name, arguments = PATH_TOOLS[way]
+        return self.call(name, **arguments(path))
