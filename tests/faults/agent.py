@@ -84,6 +84,32 @@ class Agent:
         told = json.loads(json.dumps(result.structured_content))
         return Answer(bool(result.is_error), told, result.content[0].text)
 
+    @property
+    def root(self) -> Path:
+        """The workspace's folder."""
+        return self.context.workspace.root
+
+    def put(self, name: str, data: bytes | str) -> None:
+        """Put a file into the workspace, past the tools."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+
+    def get(self, name: str) -> bytes:
+        """A file of the workspace as it is on disk."""
+        return (self.root / name).read_bytes()
+
+    def edit(self, name: str, *changes: tuple[str, str]) -> bytes:
+        """Read, change and write a file on condition that nobody else wrote; its bytes then."""
+        for old, new in changes:
+            read = self.call("read_project_file", file_path=name).told
+            text = read["content"].replace(old, new)
+            written = self.call(
+                "write_project_file", file_path=name, content=text, if_match=read["etag"]
+            )
+            assert not written.refused
+        return self.get(name)
+
     def use(self, way: str, path: str) -> Answer:
         """Use a path in one of the ways of ``PATH_TOOLS``."""
         name, arguments = PATH_TOOLS[way]

@@ -245,7 +245,7 @@ def proven(figure: Callable[[str], None]) -> Iterator[set[str]]:
 def test_case_of_the_table(sentence: str, tmp_path: Path, proven: set[str]):
     case = CASES[sentence]
     agent = build(tmp_path, case)
-    root = agent.context.workspace.root
+    root = agent.root
     for path in case.before:
         assert agent.use("read", path).told["content"] in {"inside", "overwritten"}
         assert not agent.use("write", path).refused
@@ -278,7 +278,7 @@ def refuse_everywhere(agent: Agent, path: Any) -> None:
         assert answer.refused, (way, path, answer.text)
         assert answer.code in REFUSALS, (way, path, answer.text)
         assert SECRET not in answer.everything
-        assert str(agent.context.workspace.root) not in answer.text.replace(str(path), "")
+        assert str(agent.root) not in answer.text.replace(str(path), "")
 
 
 def test_two_workspaces_know_nothing_of_each_other(tmp_path: Path, proven: set[str]):
@@ -329,7 +329,7 @@ def test_a_root_that_is_itself_a_link_is_the_folder_it_means(
     (tmp_path / "link").symlink_to(real)
     agents = [Agent.at(tmp_path / "link"), *([Agent.at(real)] if both else [])]
     for agent in agents:
-        assert agent.context.workspace.root == real
+        assert agent.root == real
         assert agent.use("read", "file.txt").told["content"] in {"inside", "overwritten"}
         assert not agent.use("write", "file.txt").refused
         refuse_everywhere(agent, "../link/file.txt")
@@ -355,7 +355,7 @@ def test_the_rename_of_a_write_replaces_a_late_link_and_never_follows_it(
     tmp_path: Path, proven: set[str]
 ):
     agent = build(tmp_path, Case(files=("inner.txt",), neighbours=("target.txt",)))
-    root = agent.context.workspace.root
+    root = agent.root
     (root / "link.txt").symlink_to("inner.txt")
     assert not agent.use("write", "link.txt").refused
     assert (root / "inner.txt").read_text() == "overwritten"
