@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -51,12 +52,29 @@ class Backup:
         return datetime.fromisoformat(self.created)
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A content to keep, and why."""
+
+    data: bytes
+    reason: str
+    mode: int = 0o644
+    name: str = ""
+
+
 def _stamp() -> tuple[str, str]:
     nanoseconds = time.time_ns()
     moment = datetime.fromtimestamp(nanoseconds // 10**9, UTC)
     fraction = nanoseconds % 10**9
     compact = f"{moment:%Y%m%dT%H%M%S}.{fraction:09d}Z"
     return compact, f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction // 1000:06d}+00:00"
+
+
+def _made(path: str, content: Kept) -> Backup:
+    compact, created = _stamp()
+    digest, size = sha256(content.data).hexdigest(), len(content.data)
+    identity = f"{compact}-{digest[:8]}-{secrets.token_hex(2)}"
+    return Backup(identity, path, digest, size, created, content.reason, content.mode, content.name)
 
 
 @dataclass(frozen=True)
@@ -70,23 +88,24 @@ class Backups:
         self, path: str, data: bytes, *, reason: str, mode: int = 0o644, name: str = ""
     ) -> Backup:
         """Keep the bytes of a file; when this returns they are durable."""
-        compact, created = _stamp()
-        digest = sha256(data).hexdigest()
-        identity = f"{compact}-{digest[:8]}-{secrets.token_hex(2)}"
+        return self.add_all(path, [Kept(data, reason, mode, name)])[0]
+
+    def add_all(self, path: str, contents: Sequence[Kept]) -> list[Backup]:
+        """Keep several contents that one file had, oldest first, in one transaction."""
         path = paths.clean(path)
-        backup = Backup(identity, path, digest, len(data), created, reason, mode, name)
+        made = [_made(path, content) for content in contents]
         # Inside the transaction, so that no other process prunes the blob found here.
         with self.store.transaction() as records:
-            if not self._holds(backup):
-                self.state.write(backup.blob, data)
-            records.put(_INDEX, _key(backup), asdict(backup))
-            self._count(records, digest, +1)
-            stale = self._stale(records, path)
-            for old in stale:
+            for backup, content in zip(made, contents, strict=True):
+                if not self._holds(backup):
+                    self.state.write(backup.blob, content.data)
+                records.put(_INDEX, _key(backup), asdict(backup))
+                self._count(records, backup.sha256, +1)
+            for old in self._stale(records, path):
                 self._drop(records, old)
-        line = json.dumps(asdict(backup), ensure_ascii=False) + "\n"
-        self.state.append(f"{FOLDER}/manifest.jsonl", line.encode())
-        return backup
+        lines = [json.dumps(asdict(backup), ensure_ascii=False) + "\n" for backup in made]
+        self.state.append(f"{FOLDER}/manifest.jsonl", "".join(lines).encode())
+        return made
 
     def _holds(self, backup: Backup) -> bool:
         try:

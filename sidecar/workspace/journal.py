@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sidecar.domain.errors import ErrorCode, SidecarError
-from sidecar.workspace import replacing
+from sidecar.workspace import replacing, trouble
+from sidecar.workspace.flushing import FLUSHER, Flushed
 from sidecar.workspace.locking import Locks
 from sidecar.workspace.user_dirs import private
 
@@ -58,6 +60,32 @@ class Mutation:
     backup_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A mutation to be journaled."""
+
+    origin: Origin
+    action: str
+    path: str
+    before: str | None
+    after: str | None
+    backup_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Journaled:
+    """Mutations that are being made durable."""
+
+    flushed: Flushed
+
+    def wait(self) -> None:
+        """Wait until they are; raises E_IO."""
+        try:
+            self.flushed.wait()
+        except OSError as error:
+            raise _unwritable(error) from error
+
+
 class Journal:
     """Mutations of one workspace, oldest first, in JSON lines on the user's side."""
 
@@ -67,39 +95,32 @@ class Journal:
         self._folder = folder
         self._locks = locks
 
-    def record(
-        self,
-        action: str,
-        path: str,
-        before: str | None,
-        after: str | None,
-        backup_id: str | None = None,
-    ) -> None:
-        """Add one mutation, durably; raises E_IO."""
-        who = _origin.get()
+    def begin(self, entries: Sequence[Entry]) -> Journaled:
+        """Add mutations; they are durable when the answer's ``wait`` returns. Raises E_IO."""
         at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        entry = Mutation(
-            at, who.tool, who.client, who.arguments_hash, action, path, before, after, backup_id
-        )
-        line = json.dumps(asdict(entry), ensure_ascii=False, separators=(",", ":")) + "\n"
+        data = "".join(_line(at, entry) for entry in entries).encode("utf-8", "surrogateescape")
         try:
-            self._append(line.encode())
+            return Journaled(self._append(data))
         except OSError as error:
-            message = "The journal of changes on the user's side cannot be written."
-            raise SidecarError(ErrorCode.IO, message) from error
+            raise _unwritable(error) from error
 
-    def _append(self, line: bytes) -> None:
+    def _append(self, data: bytes) -> Flushed:
         file = private(self._folder()) / "journal.jsonl"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        created = not file.exists()
         descriptor = os.open(file, flags, 0o600)
         try:
-            replacing.write_all(descriptor, line)
-            replacing.flush(descriptor)
+            replacing.write_all(descriptor, data)
             size = os.fstat(descriptor).st_size
-        finally:
+            if created:
+                _sync_folder(file.parent)
+        except BaseException:
             os.close(descriptor)
+            raise
+        flushed = FLUSHER.begin(descriptor)
         if size > SEGMENT_BYTES:
             self._rotate(file)
+        return flushed
 
     def _rotate(self, file: Path) -> None:
         with self._locks.hold("journal"):
@@ -123,6 +144,42 @@ class Journal:
             for entry in _parsed(file.read_text(encoding="utf-8", errors="replace"))
             if path in {None, entry.path} and tool in {None, entry.tool}
         ]
+
+
+def present_origin() -> Origin:
+    """On whose behalf this thread works."""
+    return _origin.get()
+
+
+def _line(at: str, entry: Entry) -> str:
+    who = entry.origin
+    mutation = {
+        "at": at,
+        "tool": who.tool,
+        "client": who.client,
+        "arguments_hash": who.arguments_hash,
+        "action": entry.action,
+        "path": entry.path,
+        "before": entry.before,
+        "after": entry.after,
+        "backup_id": entry.backup_id,
+    }
+    return json.dumps(mutation, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _unwritable(error: OSError) -> SidecarError:
+    message = f"The journal of changes on the user's side is not written: {trouble.reason(error)}."
+    hint = "See first whether the file was changed; then make room, or set SIDECAR_HOME."
+    return SidecarError(ErrorCode.IO, message, hint=hint)
+
+
+def _sync_folder(folder: Path) -> None:
+    if sys.platform != "win32":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _parsed(text: str) -> Iterator[Mutation]:

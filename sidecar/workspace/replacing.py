@@ -6,13 +6,14 @@ import os
 import secrets
 import stat
 import sys
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
+from sidecar.domain.errors import SidecarError
 from sidecar.workspace.directories import Directory, regular
-
-if sys.platform == "darwin":
-    import fcntl
+from sidecar.workspace.flushing import flush, flush_data
 
 TEMPORARY_PREFIX = ".sidecar-"
 TEMPORARY_SUFFIX = ".tmp"
@@ -62,14 +63,6 @@ def read_all(descriptor: int, limit: int) -> bytes:
         found.append(chunk)
         left -= len(chunk)
     return b"".join(found)
-
-
-def flush(descriptor: int) -> None:
-    """Wait until a file's bytes have reached the disk; macOS needs more than fsync for that."""
-    if sys.platform == "darwin":
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-    else:
-        os.fsync(descriptor)
 
 
 def stamp_of(directory: Directory, name: str) -> Stamp | None:
@@ -158,24 +151,37 @@ def _verify_displaced(directory: Directory, temporary: str, name: str, expected:
         occupant, displaced = displaced, back
 
 
-def append(directory: Directory, name: str, data: bytes, *, durable: bool = True) -> None:
-    """Add bytes at the end in one write, beginning on a new line; durable when this returns."""
+@contextmanager
+def appending(
+    directory: Directory, name: str, added: Sequence[bytes]
+) -> Iterator[Callable[[], None]]:
+    """Add pieces at the end in one write, each beginning on a new line.
+
+    The block gets the function that makes them durable. They are taken away again where it fails.
+    """
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
     created = stamp_of(directory, name) is None
     descriptor = regular(directory.open(name, flags), name)
     try:
         size = os.fstat(descriptor).st_size
         try:
-            write_all(descriptor, separator(_last_byte(descriptor)) + data)
-            if durable:
-                flush(descriptor)
-        except OSError:
+            write_all(descriptor, _on_lines_of_their_own(_last_byte(descriptor, size), added))
+            yield partial(flush_data, descriptor)
+        except (OSError, SidecarError):
             os.ftruncate(descriptor, size)  # half a row would be worse than none
             raise
     finally:
         os.close(descriptor)
-    if created and durable:
+    if created:
         directory.sync()
+
+
+def _on_lines_of_their_own(last: bytes, added: Sequence[bytes]) -> bytes:
+    pieces: list[bytes] = []
+    for data in added:
+        pieces += [separator(last), data]
+        last = data[-1:] or last
+    return b"".join(pieces)
 
 
 def separator(last: bytes) -> bytes:
@@ -191,7 +197,6 @@ def has_other_names(directory: Directory, name: str) -> bool:
         return False
 
 
-def _last_byte(descriptor: int) -> bytes:
-    size = os.fstat(descriptor).st_size
+def _last_byte(descriptor: int, size: int) -> bytes:
     os.lseek(descriptor, max(0, size - 1), os.SEEK_SET)
     return os.read(descriptor, 1)

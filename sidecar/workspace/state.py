@@ -67,8 +67,11 @@ class State:
             return
         folder, last = self._split(name)
         try:
-            with self.tree.directory(folder) as directory:
-                replacing.append(directory, last, data, durable=False)
+            with (
+                self.tree.directory(folder) as directory,
+                replacing.appending(directory, last, [data]),
+            ):
+                pass
         except OSError as error:
             raise trouble.explained(error, f"{folder}/{last}") from error
 
@@ -100,6 +103,14 @@ class State:
                 return replacing.stamp_of(directory, last) is not None
         except OSError:
             return False
+
+    def names(self, folder: str) -> list[str]:
+        """What lies in a folder of the state, sorted; nothing where there is no such folder."""
+        try:
+            with self.tree.directory(f"{self.folder}/{paths.clean(folder)}") as directory:
+                return sorted(directory.names())
+        except OSError:
+            return []
 
     def remove(self, name: str) -> None:
         """Delete a state file, if it is there."""

@@ -51,8 +51,12 @@ def explained(error: OSError, path: str) -> SidecarError:
         return SidecarError(ErrorCode.INVALID, "A name in the path is too long.")
     if error.errno in {errno.ENXIO, errno.ENODEV}:
         return not_regular(path, "a socket or a device")
-    reason = _REASONS.get(error.errno or 0, "the operating system refuses it")
-    return SidecarError(ErrorCode.IO, f"`{path}` could not be used: {reason}.")
+    return SidecarError(ErrorCode.IO, f"`{path}` could not be used: {reason(error)}.")
+
+
+def reason(error: OSError) -> str:
+    """The cause of a failed system call, as the end of a sentence."""
+    return _REASONS.get(error.errno or 0, "the operating system refuses it")
 
 
 def too_large(path: str, limit: int) -> SidecarError:
