@@ -10,16 +10,16 @@ from typing import Any
 from mcp_types import Prompt, PromptArgument
 
 from sidecar.domain.errors import SidecarError
+from sidecar.mcp.resources import paths
+from sidecar.services import runs
 from sidecar.services.calling import called
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import diagnose_workspace
 from sidecar.services.registry import resolve
-from sidecar.services.task_queue import COLLECTION as TASKS
 
 STAGES = ("implementation", "validation", "quality", "integration", "planning")
 MAX_PART = 4_000
 MAX_FINDINGS = 100
-MAX_COMPLETIONS = 100
 
 _ORCHESTRATE = """\
 Take the loop one step further. The stages follow each other: Implementation, Validation, Quality,
@@ -75,14 +75,6 @@ class Template:
         )
 
 
-def completions(context: Context, prompt: str, argument: str, typed: str) -> list[str]:
-    """The known values of a prompt's argument that begin with what was typed."""
-    template = PROMPTS.get(prompt)
-    known = template.arguments if template else ()
-    values = next((each.values(context) for each in known if each.name == argument), [])
-    return [value for value in values if value.startswith(typed)][:MAX_COMPLETIONS]
-
-
 def _part(context: Context, title: str, tool: str, **arguments: Any) -> str:
     """A tool's text form under a heading; what refuses says why."""
     try:
@@ -130,25 +122,24 @@ def _findings(context: Context, wanted: str) -> Iterator[str]:
 
 
 def _review_run(context: Context, arguments: Arguments) -> str:
-    task_id = arguments.get("task_id", "")
-    asked = {"action": "status", "task_id": task_id} if task_id else {"action": "status"}
+    run_id = arguments.get("task_id", "")
+    tool, asked = _asking_for(run_id)
     parts = [
         _REVIEW,
-        _part(context, "The task", "delegate_task", **asked),
+        _part(context, "The run", tool, **asked),
         _part(context, "Time", "get_time_tracking", limit=10),
         _part(context, "The plan", "get_todo_status", limit=20),
     ]
     return "\n\n".join(parts)
 
 
-def _paths(context: Context) -> list[str]:
-    reports = diagnose_workspace(context.workspace, context.settings, context.clock())
-    return [report.path for report in reports]
-
-
-def _task_ids(context: Context) -> list[str]:
-    with context.workspace.store.transaction() as transaction:
-        return [key for key, _ in reversed(transaction.items(TASKS))]
+def _asking_for(run_id: str) -> tuple[str, dict[str, Any]]:
+    """The call that shows a run: a task's, a validation's, or that of all open tasks."""
+    if not run_id:
+        return "delegate_task", {"action": "status"}
+    if run_id.startswith(runs.TASK_PREFIX):
+        return "delegate_task", {"action": "status", "task_id": run_id}
+    return "run_validation", {"run_id": run_id, "wait_seconds": 0}
 
 
 PROMPTS: dict[str, Template] = {
@@ -172,14 +163,14 @@ PROMPTS: dict[str, Template] = {
             "fix-config",
             "Mend the state files",
             "Every finding by file and line, and how to mend it",
-            (Argument("path", "Only this file", values=_paths),),
+            (Argument("path", "Only this file", values=paths),),
             _fix_config,
         ),
         Template(
             "review-run",
             "Review a run",
             "The task, its time and the plan, to judge what was done",
-            (Argument("task_id", "The delegated task", values=_task_ids),),
+            (Argument("task_id", "The delegated task or validation run", values=runs.ids),),
             _review_run,
         ),
     )

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import hashlib
 import logging
 import secrets
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 from mcp.server import Server, ServerRequestContext
-from mcp.server.context import CallNext, HandlerResult
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INTERNAL_ERROR,
@@ -24,15 +21,15 @@ from mcp_types import (
     CallToolResult,
     CompleteRequestParams,
     CompleteResult,
-    Completion,
     GetPromptRequestParams,
     GetPromptResult,
+    Implementation,
     ListPromptsResult,
     ListResourcesResult,
+    ListResourceTemplatesResult,
     ListToolsResult,
     PaginatedRequestParams,
     PromptMessage,
-    PromptReference,
     ReadResourceRequestParams,
     ReadResourceResult,
     TextContent,
@@ -40,13 +37,15 @@ from mcp_types import (
 )
 
 from sidecar.domain.errors import ErrorCode, SidecarError
-from sidecar.mcp import calls
+from sidecar.mcp import calls, resources
+from sidecar.mcp.completions import completion
 from sidecar.mcp.listing import listed
-from sidecar.mcp.prompts import PROMPTS, completions
-from sidecar.mcp.resources import MIME_TYPE, RESOURCES
+from sidecar.mcp.middleware import arguments_as_text, clear_words
+from sidecar.mcp.prompts import PROMPTS
+from sidecar.mcp.subscriptions import Subscriptions
 from sidecar.services import registry
 from sidecar.services.calling import called
-from sidecar.services.context import Client, Context, Progress
+from sidecar.services.context import Client, Context, Progress, unheard
 from sidecar.services.nearest import did_you_mean
 from sidecar.services.tool import Tool
 
@@ -62,6 +61,10 @@ DEADLINE_SECONDS = 55.0
 MAX_WAIT_SECONDS = 600.0
 # Enough for every client of a workspace; more threads would only wait for the same locks.
 CONCURRENT_CALLS = 16
+# Two clients of one name on one machine tell themselves apart by this key of `_meta`.
+SESSION_META_KEY = "sidecar/session"
+
+_ASKERS_FAULT = frozenset({ErrorCode.NOT_FOUND, ErrorCode.INVALID, ErrorCode.TOO_LARGE})
 
 INSTRUCTIONS = (
     "Tools for a workspace that agents work in by plain files: modes (.roomodes), schedules"
@@ -77,26 +80,33 @@ def build(
     version: str,
     tools: Mapping[str, Tool[Any, Any]] = registry.TOOLS,
     deadline: float = DEADLINE_SECONDS,
+    subscriptions: Subscriptions | None = None,
 ) -> McpServer:
     """A server whose every call asks ``make_context`` for what the tool may use.
 
     A call is answered within ``deadline`` seconds, whatever the tool does.
     """
     face = _Face(make_context, tools, deadline)
+    told = subscriptions or Subscriptions(lambda: make_context(Client(), unheard))
     server: McpServer = Server(
         "loop-orchestrator",
         title="loop-orchestrator sidecar",
         version=version,
         instructions=INSTRUCTIONS,
+        get_tool_input_schema=face.input_schema,
         on_list_tools=face.list_tools,
         on_call_tool=face.call_tool,
         on_list_resources=face.list_resources,
+        on_list_resource_templates=face.list_resource_templates,
         on_read_resource=face.read_resource,
+        on_subscribe_resource=told.subscribe,
+        on_unsubscribe_resource=told.unsubscribe,
+        on_subscriptions_listen=told.listen,
         on_list_prompts=face.list_prompts,
         on_get_prompt=face.get_prompt,
         on_completion=face.complete,
     )
-    server.middleware = [_accept_arguments_as_text]
+    server.middleware = [clear_words, arguments_as_text]
     return server
 
 
@@ -110,9 +120,14 @@ class _Face:
         self._patience = deadline
         self._tools = tools
         self._listing = listed(tools.values())
+        self._schemas = {each.name: each.input_schema for each in self._listing}
         self._limiter = anyio.CapacityLimiter(CONCURRENT_CALLS)
         # One process on stdio is one session; HTTP names its own.
         self._session = secrets.token_hex(4)
+
+    def input_schema(self, name: str) -> Mapping[str, Any] | None:
+        """A tool's arguments, for the check of HTTP headers against them."""
+        return self._schemas.get(name)
 
     async def list_tools(self, _: Request, __: PaginatedRequestParams | None) -> ListToolsResult:
         """All tools, in the contract's order."""
@@ -137,18 +152,29 @@ class _Face:
         self, _: Request, __: PaginatedRequestParams | None
     ) -> ListResourcesResult:
         """Everything that can be read without a call."""
-        return ListResourcesResult(resources=[each.listing() for each in RESOURCES.values()])
+        return ListResourcesResult(
+            resources=[each.listing() for each in resources.RESOURCES.values()]
+        )
+
+    async def list_resource_templates(
+        self, _: Request, __: PaginatedRequestParams | None
+    ) -> ListResourceTemplatesResult:
+        """The addresses of parts."""
+        templates = [each.listing() for each in resources.FAMILIES.values()]
+        return ListResourceTemplatesResult(resource_templates=templates)
 
     async def read_resource(
         self, request: Request, params: ReadResourceRequestParams
     ) -> ReadResourceResult:
         """One resource as it is now."""
-        source = RESOURCES.get(params.uri)
+        source = resources.find(params.uri)
         if source is None:
             told = f"There is no resource {params.uri[:200]}."
-            raise MCPError(INVALID_PARAMS, told, {"uri": params.uri})
-        text = await self._beside(request, source.text)
-        contents = TextResourceContents(uri=source.uri, mime_type=MIME_TYPE, text=text)
+            raise MCPError(INVALID_PARAMS, told, {"uri": params.uri[:200]})
+        text = await self._beside(
+            request, lambda context: resources.read(context, source), {"uri": params.uri}
+        )
+        contents = TextResourceContents(uri=params.uri, mime_type=resources.MIME_TYPE, text=text)
         return ReadResourceResult(contents=[contents])
 
     async def list_prompts(
@@ -172,17 +198,14 @@ class _Face:
         return GetPromptResult(description=template.description, messages=[message])
 
     async def complete(self, request: Request, params: CompleteRequestParams) -> CompleteResult:
-        """Values for a prompt's argument."""
-        ref, argument = params.ref, params.argument
-        values: list[str] = []
-        if isinstance(ref, PromptReference):
-            values = await self._beside(
-                request,
-                lambda context: completions(context, ref.name, argument.name, argument.value),
-            )
-        return CompleteResult(completion=Completion(values=values, total=len(values)))
+        """Values for a prompt's argument or a part of an address."""
+        asked = params.argument
+        found = await self._beside(
+            request, lambda context: completion(context, params.ref, asked.name, asked.value)
+        )
+        return CompleteResult(completion=found)
 
-    async def _beside(self, request: Request, work: Callable[[Context], T]) -> T:
+    async def _beside(self, request: Request, work: Callable[[Context], T], data: Any = None) -> T:
         """Run work beside the event loop; a refusal becomes a protocol error with its sentence."""
         context = self._make_context(_client(request, self._session), _progress(request))
         try:
@@ -190,20 +213,8 @@ class _Face:
                 partial(work, context), abandon_on_cancel=True, limiter=self._limiter
             )
         except SidecarError as error:
-            raise MCPError(INTERNAL_ERROR, f"{error.code.value}: {error}") from error
-
-
-async def _accept_arguments_as_text(ctx: Request, call_next: CallNext) -> HandlerResult:
-    """Some models send the arguments as JSON text; take it as what it means."""
-    if ctx.method != "tools/call" or not isinstance(ctx.params, Mapping):
-        return await call_next(ctx)
-    arguments = ctx.params.get("arguments")
-    if isinstance(arguments, str):
-        with suppress(ValueError):
-            arguments = json.loads(arguments)
-    if not isinstance(arguments, dict | None):
-        raise MCPError(INVALID_PARAMS, "`arguments` must be an object.")
-    return await call_next(replace(ctx, params={**ctx.params, "arguments": arguments}))
+            code = INVALID_PARAMS if error.code in _ASKERS_FAULT else INTERNAL_ERROR
+            raise MCPError(code, f"{error.code.value}: {error}", data) from error
 
 
 def _outcome(tool: Tool[Any, Any], context: Context, arguments: dict[str, Any]) -> CallToolResult:
@@ -235,15 +246,29 @@ def _too_late(tool: Tool[Any, Any], deadline: float) -> SidecarError:
     )
 
 
-def _client(request: Request, unnamed_session: str) -> Client:
+def _client(request: Request, process: str) -> Client:
     """Who asks: the name it gave, and its session."""
     params = request.session.client_params
-    name = params.client_info.name if params is not None else "unknown"
+    info = params.client_info if params is not None else None
+    name = info.name if info is not None else "unknown"
     asked = request.request
     if asked is None:
-        return Client(name=name, session=unnamed_session)
+        return Client(name=name, session=process)
     named = asked.headers.get("mcp-session-id") or asked.query_params.get("session_id")
-    return Client(name=name, session=named or unnamed_session)
+    return Client(name=name, session=named[:200] if named else _unnamed_session(request, info))
+
+
+def _unnamed_session(request: Request, info: Implementation | None) -> str:
+    """The session of an HTTP client since 2026, which names none: its own word for it, or itself.
+
+    Connections come and go between two calls, so what lasts is the program and its machine.
+    """
+    own = (request.meta or {}).get(SESSION_META_KEY)
+    peer = request.request.client if request.request is not None else None
+    host = peer.host if peer is not None else ""
+    of_program = (info.name, info.version, host) if info is not None else ("", "", host)
+    parts = ("own", own) if isinstance(own, str) else ("program", *of_program)
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _progress(request: Request) -> Progress:

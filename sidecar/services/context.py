@@ -19,7 +19,7 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def _no_progress(done: float, total: float | None, message: str) -> None:
+def unheard(done: float, total: float | None, message: str) -> None:
     """Progress that nobody asked for."""
 
 
@@ -43,6 +43,6 @@ class Context:
     settings: Settings
     clock: Clock = system_clock
     client: Client = field(default_factory=Client)
-    progress: Progress = _no_progress
+    progress: Progress = unheard
     code_allowed: bool = False
     meter: Meter = field(default_factory=Meter)

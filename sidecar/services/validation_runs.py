@@ -73,11 +73,15 @@ def create(context: Context, request: dict[str, Any]) -> Run:
     return run
 
 
+def is_id(text: str) -> bool:
+    """Whether a text has the shape of a run's id, and so names a folder inside our own."""
+    return "-" in text and text.replace("-", "").isalnum() and text.isascii()
+
+
 def find(context: Context, run_id: str) -> Run:
     """The run of that id; raises SidecarError E_NOT_FOUND."""
     run = Run(context.workspace.state, run_id)
-    known = run_id.replace("-", "").isalnum() and run.load("request.json") is not None
-    if not known:
+    if not is_id(run_id) or run.load("request.json") is None:
         raise SidecarError(
             ErrorCode.NOT_FOUND,
             f"There is no validation run `{run_id}`.",
@@ -86,12 +90,22 @@ def find(context: Context, run_id: str) -> Run:
     return run
 
 
+def latest_id(context: Context) -> str | None:
+    """The id of the run that was started last; None where there was none."""
+    try:
+        return context.workspace.state.read(LATEST, limit=100).decode("ascii", "replace") or None
+    except SidecarError:
+        return None
+
+
+def ids(context: Context) -> list[str]:
+    """The ids of all runs, the newest first."""
+    return [name for name in reversed(context.workspace.state.names(FOLDER)) if is_id(name)]
+
+
 def refuse_second(context: Context) -> None:
     """Raise SidecarError E_BUSY while another run of this workspace executes."""
-    try:
-        latest = context.workspace.state.read(LATEST, limit=100).decode("ascii", "replace")
-    except SidecarError:
-        return
+    latest = latest_id(context)
     if latest and Run(context.workspace.state, latest).status == "running":
         raise SidecarError(
             ErrorCode.BUSY,
