@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from sidecar.settings import Settings
 from sidecar.workspace import directories
 from sidecar.workspace.walking import Walk
 from sidecar.workspace.workspace import Workspace
+from tests.faults.swapping import exchanging
 
 pytestmark = [
     pytest.mark.faults,
@@ -30,29 +28,6 @@ pytestmark = [
 
 SECONDS = float(os.environ.get("SIDECAR_RACE_SECONDS", "2"))
 SECRET = b"OUTSIDE-SECRET"
-
-# A process of its own, so that the exchange does not wait for our interpreter's lock.
-SWAPPER = """
-import ctypes, os, sys
-libc = ctypes.CDLL(None, use_errno=True)
-a, b = (os.fsencode(name) for name in sys.argv[1:3])
-print("ready", flush=True)
-while libc.renameat2(-100, a, -100, b, 2) == 0:
-    pass
-"""
-
-
-@contextmanager
-def exchanging(first: Path, second: Path) -> Iterator[None]:
-    """Two entries change places as fast as the kernel can, until the block ends."""
-    command = [sys.executable, "-c", SWAPPER, str(first), str(second)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as swapper:
-        assert swapper.stdout is not None
-        swapper.stdout.readline()
-        try:
-            yield
-        finally:
-            swapper.kill()
 
 
 @pytest.fixture
