@@ -10,12 +10,12 @@ from mcp_types import Tool as Listing
 from mcp_types import ToolAnnotations
 
 from sidecar.mcp import schema
-from sidecar.services.tool import Result, Tool
+from sidecar.services.tool import ChangeResult, Tool
 
 # An agent pays for the list in every conversation, and needs the results' types least of it.
 MAX_BYTES = 24_700
-_WHOLE = 4
-_COMMON = frozenset(Result.model_fields)
+_WHOLE = 5
+_COMMON = frozenset(ChangeResult.model_fields)
 
 
 def listed(tools: Iterable[Tool[Any, Any]]) -> list[Listing]:
@@ -26,16 +26,18 @@ def listed(tools: Iterable[Tool[Any, Any]]) -> list[Listing]:
     listings = [_listing(tool, output) for tool, output in zip(tools, whole, strict=True)]
     while size(listings) > MAX_BYTES and any(levels):
         candidates = [index for index, level in enumerate(levels) if level]
-        largest = max(candidates, key=lambda index: size(listings[index : index + 1]))
+        largest = max(candidates, key=lambda at: (levels[at], size(listings[at : at + 1])))
         levels[largest] -= 1
         listings[largest] = _listing(tools[largest], _told(whole[largest], levels[largest]))
     return listings
 
 
 def _told(output: schema.Schema, level: int) -> schema.Schema:
-    """A result's schema: so many levels of objects deep, at 0 just its own fields' types."""
-    if level:
-        return schema.shallow(output, level)
+    """A result's schema: ``level - 1`` objects deep, at 1 its own fields' types, at 0 no field."""
+    if level > 1:
+        return schema.shallow(output, level - 1)
+    if level == 0:
+        return {"type": "object"}
     bare = schema.shallow(output, 1)
     own = {name: kind for name, kind in bare["properties"].items() if name not in _COMMON}
     return {"type": "object", "properties": own}

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 Schema = dict[str, Any]
 
 # The server's instructions say it for all tools.
-_SAID_ONCE = ("cursor", "encoding", "file_path")
+_SAID_ONCE = ("cursor", "dry_run", "encoding", "file_path")
 # Keywords whose values map names to schemas; a key there is a name, not a keyword.
 _BY_NAME = ("properties", "patternProperties")
 # A text over its bound is refused with a sentence; to tell each bound would cost every agent.

@@ -70,7 +70,7 @@ INSTRUCTIONS = (
     "Tools for a workspace that agents work in by plain files: modes (.roomodes), schedules"
     " (.roo/schedules.json, the primary authority), the plan (TODO.md), the time log and the"
     " memory. Paths are relative to the workspace. A next_cursor in a result is the cursor of the"
-    " next page. Start with get_system_status."
+    " next page; dry_run checks and tells, and changes nothing. Start with get_system_status."
 )
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.services.context import Context
-from sidecar.services.tool import Category, Request, Result, tool
+from sidecar.services.tool import Category, ChangeRequest, ChangeResult, tool
 from sidecar.workspace import paths
 from sidecar.workspace.backups import FOLDER, Backup
 from sidecar.workspace.files import Content
@@ -17,7 +17,7 @@ from sidecar.workspace.files import Content
 _LISTED = 50
 
 
-class BackupFileRequest(Request):
+class BackupFileRequest(ChangeRequest):
     """Which file to keep, and under what name."""
 
     file_path: Annotated[str, Field(description="File to back up.")]
@@ -28,7 +28,7 @@ class BackupFileRequest(Request):
     ] = None
 
 
-class BackupFile(Result):
+class BackupFile(ChangeResult):
     """The backup that was made."""
 
     source_file: str
@@ -41,7 +41,7 @@ class BackupFile(Result):
     def summary(self) -> str:
         """What was kept, under which id."""
         return (
-            f"Kept {self.source_file} ({self.size} bytes, sha256 {self.sha256}) as "
+            f"{self.mood}Kept {self.source_file} ({self.size} bytes, sha256 {self.sha256}) as "
             f"{self.backup_id} (name {self.backup_file}) in {self.backup_path}."
         )
 
@@ -80,7 +80,7 @@ def _name(path: str, request: BackupFileRequest, now: datetime) -> str:
     return "/".join(part for part in (group, path, f"{own}{stamp}") if part)
 
 
-class RestoreFileRequest(Request):
+class RestoreFileRequest(ChangeRequest):
     """Which file to bring back, and from which backup."""
 
     file_path: Annotated[str, Field(description="File to restore.")]
@@ -103,7 +103,7 @@ class BackupLine(BaseModel):
     name: str
 
 
-class RestoreFile(Result):
+class RestoreFile(ChangeResult):
     """What the file was restored from, or the backups it has."""
 
     file_path: str
@@ -121,7 +121,7 @@ class RestoreFile(Result):
             return "\n".join([f"{self.file_path}: {self.total} backups, newest first", *lines])
         undo = f" Undo: restore {self.current_backup_created}." * bool(self.current_backup_created)
         verb = "now has" if self.operation == "restored" else "already had"
-        return f"{self.file_path} {verb} the content of {self.restored_from}.{undo}"
+        return f"{self.mood}{self.file_path} {verb} the content of {self.restored_from}.{undo}"
 
 
 @tool(title="Restore a file", category=Category.FILESYSTEM, destructive=True)

@@ -61,7 +61,7 @@ def _changed(tool: Tool[Any, Any], context: Context, request: Any) -> Result:
         tool=tool.name, client=context.client.name, arguments_hash=digest
     ):
         result = _answer(tool, context, request)
-    if known.count:
+    if known.count and not getattr(request, "dry_run", False):
         failures.forget(context, tool.name)
     return result
 

@@ -19,7 +19,7 @@ from sidecar.services.mode_choice import Mode
 from sidecar.services.modes import known_modes
 from sidecar.services.task_admission import invalid, stamp
 from sidecar.services.task_queue import OPEN, Priority, State, Task, TaskQueue
-from sidecar.services.tool import Category, Request, Result, tool
+from sidecar.services.tool import Category, ChangeRequest, ChangeResult, tool
 from sidecar.workspace.store import Transaction
 
 MAX_DESCRIPTION = 20_000
@@ -33,7 +33,7 @@ _FACTS = (
 Action = Literal["create", "claim", "renew", "complete", "fail", "cancel", "status"]
 
 
-class DelegateTaskRequest(Request):
+class DelegateTaskRequest(ChangeRequest):
     """What to delegate, or what to do with a task that was."""
 
     task_description: Annotated[
@@ -61,7 +61,7 @@ class Candidate(BaseModel):
     reason: str
 
 
-class DelegateTaskResult(Result):
+class DelegateTaskResult(ChangeResult):
     """The task after the action; a status without task_id gives counts and open tasks."""
 
     action: Action
@@ -89,7 +89,8 @@ class DelegateTaskResult(Result):
         """The task's state in a line, then what to do with it."""
         values = self.structured()
         facts = [f"{name} {values[name]}" for name in _FACTS if name in values]
-        lines = [f"{self.action} {self.task_id or 'queue'}: {', '.join(facts)}".rstrip(": ")]
+        head = f"{self.action} {self.task_id or 'queue'}: {', '.join(facts)}".rstrip(": ")
+        lines = [f"{self.mood}{head}"]
         told = ("result", "error", "note")
         lines += [f"{name}: {values[name]}" for name in told if name in values]
         for each in self.candidates or []:

@@ -22,7 +22,7 @@ from sidecar.services.modes import known_modes
 from sidecar.services.nearest import did_you_mean
 from sidecar.services.project import MAX_STATE_FILE_BYTES, load_project
 from sidecar.services.task_queue import OPEN, TaskQueue
-from sidecar.services.tool import Category, Request, Result, tool
+from sidecar.services.tool import Category, ChangeRequest, ChangeResult, tool
 from sidecar.settings import Settings, load
 from sidecar.workspace import leftovers
 from sidecar.workspace.files import Content
@@ -37,7 +37,7 @@ TEMPLATES = {
 MAX_PROBLEMS = 20
 
 
-class SyncEnvironmentRequest(Request):
+class SyncEnvironmentRequest(ChangeRequest):
     """What to bring in order."""
 
     sync_type: Literal["full", "files", "config", "modes"] = "full"
@@ -46,7 +46,6 @@ class SyncEnvironmentRequest(Request):
         Field(description="config, modes, schedules, todo, timing, memory, queue, temp"),
     ] = None
     verify_sync: Annotated[bool, Field(description="Look again afterwards")] = True
-    dry_run: bool = False
 
 
 class ComponentReport(BaseModel):
@@ -58,11 +57,10 @@ class ComponentReport(BaseModel):
     failed: bool = False
 
 
-class SyncEnvironmentResult(Result):
+class SyncEnvironmentResult(ChangeResult):
     """Every component's report; ``verified`` means that a second look found nothing to change."""
 
     sync_type: str
-    dry_run: bool
     components: dict[str, ComponentReport]
     verified: bool | None = None
 

@@ -21,7 +21,7 @@ from sidecar.domain.source import Source
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import decoded, diagnose
 from sidecar.services.project import load_project
-from sidecar.services.tool import Category, Request, Result, tool
+from sidecar.services.tool import Category, ChangeRequest, ChangeResult, Request, Result, tool
 from sidecar.workspace.files import Content, Written
 from sidecar.workspace.layout import kind_of
 
@@ -191,7 +191,7 @@ def _line_page(
     return "".join(asked[:taken]), following if rest else None
 
 
-class WriteProjectFileRequest(Request):
+class WriteProjectFileRequest(ChangeRequest):
     """Which file gets which text, and on what condition."""
 
     file_path: Annotated[str, Field(description="Path in the workspace.")]
@@ -201,10 +201,9 @@ class WriteProjectFileRequest(Request):
     append: Annotated[bool, Field(description="Add at the end instead of replacing.")] = False
     ensure_directory: Annotated[bool, Field(description="Create missing folders.")] = True
     if_match: Annotated[str | None, Field(description="Etag that the file must have.")] = None
-    dry_run: Annotated[bool, Field(description="Only return the diff.")] = False
 
 
-class WriteProjectFile(Result):
+class WriteProjectFile(ChangeResult):
     """What the write did, or would do."""
 
     file_path: str
@@ -215,7 +214,6 @@ class WriteProjectFile(Result):
     backup_id: str | None
     lines_added: int
     lines_removed: int
-    dry_run: bool
     diff: str | None = None
 
     def summary(self) -> str:

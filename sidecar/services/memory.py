@@ -15,7 +15,7 @@ from sidecar.services.context import Context
 from sidecar.services.memory_log import append_memory, wanted_section
 from sidecar.services.pattern import Pattern, compile_pattern
 from sidecar.services.timing_statistics import instant
-from sidecar.services.tool import Category, Request, Result, tool
+from sidecar.services.tool import Category, ChangeRequest, ChangeResult, Request, Result, tool
 
 MAX_TEXT = 8000
 
@@ -197,7 +197,7 @@ def _view(file: MemoryFile, entry: Entry) -> MemoryEntry:
     )
 
 
-class MemoryUpdateRequest(Request):
+class MemoryUpdateRequest(ChangeRequest):
     """What to remember."""
 
     section: Annotated[
@@ -212,7 +212,7 @@ class MemoryUpdateRequest(Request):
     entry_id: Annotated[str | None, Field(description="The same id is never written twice.")] = None
 
 
-class MemoryUpdate(Result):
+class MemoryUpdate(ChangeResult):
     """Where the entry stands now; lines count from 1."""
 
     entry_id: str
@@ -229,7 +229,7 @@ class MemoryUpdate(Result):
         """What was written, where, and what had to move."""
         place = f" at lines {self.line_range[0]}-{self.line_range[1]}" if self.line_range else ""
         verb = "Wrote" if self.changed else "Already written:"
-        lines = [f"{verb} entry {self.entry_id} in {self.section}{place}."]
+        lines = [f"{self.mood}{verb} entry {self.entry_id} in {self.section}{place}."]
         lines.append(f"{self.line_count} of {self.max_lines} lines.")
         if self.archived_entries:
             lines.append(f"Moved to {self.archive_path}: {'; '.join(self.archived_entries)}.")

@@ -13,14 +13,14 @@ from sidecar.services.context import Context
 from sidecar.services.handoff import CALL_ALONE, MAX_ROLE, has_modes
 from sidecar.services.modes import find_mode
 from sidecar.services.timing import Priority, TimedTask, start_task, stop_task
-from sidecar.services.tool import Category, Request, Result, tool
+from sidecar.services.tool import Category, ChangeRequest, ChangeResult, tool
 
 # One record for each session: its mode, since when, for what, and the timer that runs.
 SESSIONS = "session_modes"
 MAX_CONTEXT = 20_000
 
 
-class SwitchModeRequest(Request):
+class SwitchModeRequest(ChangeRequest):
     """Where to switch, and why."""
 
     target_mode: Annotated[str, Field(min_length=1, max_length=200, description="Mode slug")]
@@ -40,7 +40,7 @@ class ModeTimer(BaseModel):
     closed_seconds: int | None = None
 
 
-class SwitchedMode(Result):
+class SwitchedMode(ChangeResult):
     """The mode before and now, with everything the agent needs to go on."""
 
     changed: bool
@@ -59,7 +59,7 @@ class SwitchedMode(Result):
         """The change, its timers, and what to do now."""
         before = f" from {self.previous_mode}" if self.previous_mode and self.changed else ""
         verb = f"Switched{before} to" if self.changed else "Already in"
-        lines = [f"{verb} {self.current_mode} ({self.mode_name}).", *self.warnings]
+        lines = [f"{self.mood}{verb} {self.current_mode} ({self.mode_name}).", *self.warnings]
         if self.timer.closed_task_id:
             lines.append(f"Stopped {self.timer.closed_task_id}: {self.timer.closed_seconds} s.")
         if self.timer.task_id:
@@ -104,7 +104,7 @@ def switch_mode(context: Context, request: SwitchModeRequest) -> SwitchedMode:
     task_id = started.task_id if started else running if same else None
     _keep(context, mode, request, task_id, started)
     warnings = _warnings(previous, mode.slug, started)
-    stopped = _stopped(context, running, mode.slug, warnings) if running != task_id else None
+    stopped = _stopped(context, running, warnings) if running != task_id else None
     return _result(context, request, mode, previous, _timer(started, stopped), warnings)
 
 
@@ -140,17 +140,15 @@ def _keep(
             records.put(SESSIONS, context.client.session, record)
     except SidecarError:
         if started is not None:
-            stop_task(context, started.task_id, result="cancelled: the mode was not changed")
+            stop_task(context, started.task_id, result="cancelled")
         raise
 
 
-def _stopped(
-    context: Context, task_id: str | None, slug: str, warnings: list[str]
-) -> TimedTask | None:
+def _stopped(context: Context, task_id: str | None, warnings: list[str]) -> TimedTask | None:
     if task_id is None:
         return None
     try:
-        return stop_task(context, task_id, result=f"completed: switched to {slug}")
+        return stop_task(context, task_id, result="completed")
     except SidecarError as error:
         # Somebody stopped it meanwhile, or it waits in the side journal: the change stands.
         warnings.append(f"The timer `{task_id}` could not be stopped: {error.message}")

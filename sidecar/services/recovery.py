@@ -13,14 +13,14 @@ from sidecar.services import checkpoints, failures, rollback
 from sidecar.services.backoff import retry_delay
 from sidecar.services.context import Context
 from sidecar.services.escalation import escalate
-from sidecar.services.tool import Category, Request, Result, tool
+from sidecar.services.tool import Category, ChangeRequest, ChangeResult, tool
 from sidecar.workspace import leftovers
 
 MAX_CONTEXT_BYTES = 32_000
 Strategy = Literal["retry", "rollback", "cleanup", "escalate", "resume"]
 
 
-class ErrorRecoveryRequest(Request):
+class ErrorRecoveryRequest(ChangeRequest):
     """What failed, and how to go on."""
 
     operation: Annotated[
@@ -45,7 +45,7 @@ class Done(BaseModel):
     outcome: str
 
 
-class ErrorRecoveryResult(Result):
+class ErrorRecoveryResult(ChangeResult):
     """What was done, and how the operation stands."""
 
     operation: str
@@ -61,7 +61,7 @@ class ErrorRecoveryResult(Result):
     def summary(self) -> str:
         """How the operation stands, then each action with its outcome."""
         state = "blocked" if self.blocked else f"{self.failures} failures in a row"
-        lines = [f"{self.strategy} {self.operation}: {state}"]
+        lines = [f"{self.mood}{self.strategy} {self.operation}: {state}"]
         if self.retry_at is not None:
             lines.append(f"retry at {self.retry_at} (in {self.delay_seconds} s)")
         kept = {"checkpoint": self.checkpoint_id, "escalation": self.escalation_id}

@@ -30,13 +30,13 @@ from sidecar.services.nearest import did_you_mean
 from sidecar.services.project import load_project
 from sidecar.services.schedule_fields import complaints, invalid, normalised
 from sidecar.services.schedule_plan import path_of, read, sound, stamp
-from sidecar.services.tool import Request
+from sidecar.services.tool import ChangeRequest
 from sidecar.workspace.files import Content
 
 RUN_REQUESTS = "run_requests"
 
 
-class ScheduleChange(Request):
+class ScheduleChange(ChangeRequest):
     """One change of the schedules file."""
 
     action: Annotated[
@@ -52,7 +52,6 @@ class ScheduleChange(Request):
         dict[str, Any] | None, Field(description="update: field -> value, null removes.")
     ] = None
     if_match: Annotated[str | None, Field(description="The etag the file must have.")] = None
-    dry_run: Annotated[bool, Field(description="Check and show only.")] = False
 
 
 @dataclass(frozen=True)

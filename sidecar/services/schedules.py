@@ -15,7 +15,7 @@ from sidecar.services.nearest import did_you_mean
 from sidecar.services.paging import cursor_after, start_of
 from sidecar.services.schedule_changes import ScheduleChange, change
 from sidecar.services.schedule_plan import Planned, planned, read, stamp
-from sidecar.services.tool import Category, Request, Result, tool
+from sidecar.services.tool import Category, ChangeResult, Request, Result, tool
 
 PREVIEW = 200
 ROO_FAILS = "roo-scheduler computes an invalid date and does not start because of it."
@@ -189,13 +189,12 @@ def _complaints(each: Planned) -> Iterator[str]:
         yield ROO_FAILS
 
 
-class ScheduleChanged(Result):
+class ScheduleChanged(ChangeResult):
     """What was done; ``before`` and ``after`` hold the changed fields only."""
 
     action: str
     schedule_id: str | None
     changed: bool
-    dry_run: bool
     path: str
     before: dict[str, Any]
     after: dict[str, Any]

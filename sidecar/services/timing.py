@@ -17,7 +17,7 @@ from sidecar.services import timing_log as log
 from sidecar.services import timing_statistics as statistics
 from sidecar.services.context import Context
 from sidecar.services.timing_statistics import EntryView, Filter, OpenTask, Problem, Totals
-from sidecar.services.tool import Category, Request, Result, tool
+from sidecar.services.tool import Category, ChangeRequest, ChangeResult, Request, Result, tool
 
 Priority = Literal["schedule", "todo", "normal"]
 # A task's own limit in seconds, where it was started with one.
@@ -186,7 +186,7 @@ def _values(task: TimedTask) -> dict[str, str]:
     }
 
 
-class TrackTimeRequest(Request):
+class TrackTimeRequest(ChangeRequest):
     """What to start or stop."""
 
     task_description: Annotated[
@@ -204,7 +204,7 @@ class TrackTimeRequest(Request):
     limit_seconds: Annotated[int | None, Field(ge=1, description="Own time limit.")] = None
 
 
-class TrackedTime(Result):
+class TrackedTime(ChangeResult):
     """The task's row after the call."""
 
     action: Literal["started", "stopped"]
@@ -225,10 +225,10 @@ class TrackedTime(Result):
         """What happened, in a sentence or two."""
         waits = "" if self.state == "recorded" else " The row waits to be written (pending)."
         if self.action == "started":
-            return f"Started {self.task_id}; due by {self.deadline}.{waits}"
+            return f"{self.mood}Started {self.task_id}; due by {self.deadline}.{waits}"
         over = " OVER its limit" if self.limit_exceeded else " within its limit"
         limit = f"{over} of {self.limit_seconds} s."
-        return f"Stopped {self.task_id} after {self.duration} s,{limit}{waits}"
+        return f"{self.mood}Stopped {self.task_id} after {self.duration} s,{limit}{waits}"
 
 
 @tool(title="Track task time", category=Category.ORCHESTRATOR)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from sidecar.services.context import Context
+from sidecar.workspace.rehearsal import rehearsed
 
 
 class Category(StrEnum):
@@ -27,6 +28,12 @@ class Request(BaseModel):
     """A tool's arguments; an unknown one is refused, never dropped."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class ChangeRequest(Request):
+    """The arguments of a tool that changes something."""
+
+    dry_run: Annotated[bool, Field(description="Check and tell only.")] = False
 
 
 def _now() -> str:
@@ -46,6 +53,17 @@ class Result(BaseModel):
     def summary(self) -> str:
         """The whole answer as short plain text, for clients whose model reads only text."""
         raise NotImplementedError
+
+
+class ChangeResult(Result):
+    """What a tool changed, or on a dry run would change."""
+
+    dry_run: bool = False
+
+    @property
+    def mood(self) -> str:
+        """How the text of a dry run begins; empty where the change was made."""
+        return "Dry run, nothing is kept: " if self.dry_run else ""
 
 
 Q = TypeVar("Q", bound=Request)
@@ -82,12 +100,15 @@ class Tool(Generic[Q, R]):
         return inspect.cleandoc(self.function.__doc__ or "")
 
     def __call__(self, context: Context, request: Q) -> R:
-        """Run the function."""
-        return self.function(context, request)
+        """Run the function; a dry run on a workspace that keeps nothing."""
+        if not (isinstance(request, ChangeRequest) and request.dry_run):
+            return self.function(context, request)
+        result = self.function(replace(context, workspace=rehearsed(context.workspace)), request)
+        return result.model_copy(update={"dry_run": True})
 
     def call(self, context: Context, arguments: dict[str, Any]) -> R:
         """Validate the arguments, then run the function; raises ValidationError, SidecarError."""
-        return self.function(context, self.request.model_validate(arguments))
+        return self(context, self.request.model_validate(arguments))
 
 
 def tool(
