@@ -1,21 +1,34 @@
-"""The nearest of several names to a mistyped one."""
+"""The known names that a mistyped one most likely means.
+
+Case, spaces and underscores do not count, so that a display name finds its slug.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+# A sentence may guess more boldly than a fix, which changes the text to its guess.
+_BOLD = 0.5
+_SHOWN = 3
+
 
 def nearest(word: str, words: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """The known word that a mistyped one most likely means, None where none is near.
+    """The one known word that is most alike, None where none is near."""
+    return next(iter(_alike(word, words, 1, cutoff)), None)
 
-    Case, spaces and underscores do not count, so that a display name finds its slug.
-    """
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """A sentence that names the likely ones, empty where none is near."""
+    likely = " or ".join(f"`{each}`" for each in _alike(word, words, _SHOWN, _BOLD))
+    return f"Did you mean {likely}?" if likely else ""
+
+
+def _alike(word: str, words: Iterable[str], count: int, cutoff: float) -> list[str]:
     folded: dict[str, str] = {}
     for known in words:
         folded.setdefault(_folded(known), known)
-    matches = get_close_matches(_folded(word), folded, n=1, cutoff=cutoff)
-    return folded[matches[0]] if matches else None
+    return [folded[each] for each in get_close_matches(_folded(word), folded, count, cutoff)]
 
 
 def _folded(word: str) -> str:

@@ -37,6 +37,7 @@ from mcp_types import (
 )
 
 from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.domain.suggest import did_you_mean
 from sidecar.mcp import calls, resources
 from sidecar.mcp.completions import completion
 from sidecar.mcp.listing import listed
@@ -46,7 +47,6 @@ from sidecar.mcp.subscriptions import Subscriptions
 from sidecar.services import registry
 from sidecar.services.calling import called
 from sidecar.services.context import Client, Context, Progress, unheard
-from sidecar.services.nearest import did_you_mean
 from sidecar.services.tool import Tool
 
 log = logging.getLogger(__name__)

@@ -13,13 +13,13 @@ from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.finding import Severity
 from sidecar.domain.kind import Kind
 from sidecar.domain.project import Project
+from sidecar.domain.suggest import did_you_mean
 from sidecar.services import timing_log
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import diagnose
 from sidecar.services.escalation import escalate_tasks
 from sidecar.services.fixes import fixed
 from sidecar.services.modes import known_modes
-from sidecar.services.nearest import did_you_mean
 from sidecar.services.project import MAX_STATE_FILE_BYTES, load_project
 from sidecar.services.task_queue import OPEN, TaskQueue
 from sidecar.services.tool import Category, ChangeRequest, ChangeResult, tool

@@ -10,9 +10,9 @@ from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.kind import Kind
 from sidecar.domain.modes import ModesFile
 from sidecar.domain.modes_catalog import GROUP_TOOLS, STAGES, KnownMode, known
+from sidecar.domain.suggest import did_you_mean
 from sidecar.rules import registry
 from sidecar.services.context import Context
-from sidecar.services.nearest import did_you_mean
 from sidecar.services.project import load_file, load_project
 from sidecar.services.tool import Category, Request, Result, tool
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sidecar.domain.errors import ErrorCode, SidecarError
-from sidecar.services.nearest import did_you_mean
+from sidecar.domain.suggest import did_you_mean
 from sidecar.services.tool import Tool
 
 

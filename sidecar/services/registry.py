@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.domain.suggest import did_you_mean
 from sidecar.services.backups import backup_file, restore_file
 from sidecar.services.delegation import delegate_task
 from sidecar.services.environment import sync_environment
@@ -13,7 +14,6 @@ from sidecar.services.files import read_project_file, write_project_file
 from sidecar.services.memory import get_persistent_memory, update_persistent_memory
 from sidecar.services.mode_switch import switch_mode
 from sidecar.services.modes import get_mode_capabilities
-from sidecar.services.nearest import did_you_mean
 from sidecar.services.recovery import error_recovery
 from sidecar.services.schedules import get_schedule_status, manage_schedules
 from sidecar.services.search import list_project_structure, search_in_files

@@ -24,9 +24,9 @@ from sidecar.domain.schedules_edit import (
     remove_schedule,
     set_fields,
 )
+from sidecar.domain.suggest import did_you_mean
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import diagnose
-from sidecar.services.nearest import did_you_mean
 from sidecar.services.project import load_project
 from sidecar.services.schedule_fields import complaints, invalid, normalised
 from sidecar.services.schedule_plan import path_of, read, sound, stamp

@@ -12,8 +12,8 @@ from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.plan import NotRunnable, parse_instant, plan
 from sidecar.domain.project import Project
 from sidecar.domain.schedules import FIELDS, INTERACTIONS, canonical
+from sidecar.domain.suggest import did_you_mean
 from sidecar.rules.schedules_cause import plain_days
-from sidecar.services.nearest import did_you_mean
 
 REQUIRED = ("name", "mode", "taskInstructions", "timeInterval", "timeUnit")
 # Empty text is how the scheduler's form writes "none" here; elsewhere null takes the field out.

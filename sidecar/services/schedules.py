@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.plan import NotRunnable
 from sidecar.domain.schedules import SchedulesFile
+from sidecar.domain.suggest import did_you_mean
 from sidecar.services.context import Context
-from sidecar.services.nearest import did_you_mean
 from sidecar.services.paging import cursor_after, start_of
 from sidecar.services.schedule_changes import ScheduleChange, change
 from sidecar.services.schedule_plan import Planned, planned, read, stamp

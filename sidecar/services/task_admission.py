@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.domain.suggest import did_you_mean
 from sidecar.services.context import Context
 from sidecar.services.mode_choice import SHOWN, Choice, Mode, ranked
-from sidecar.services.nearest import did_you_mean
 from sidecar.services.task_queue import OPEN, Priority, Task, TaskQueue
 
 MAX_DEPTH = 5

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.domain.suggest import did_you_mean
 from sidecar.services.backoff import retry_delay
-from sidecar.services.nearest import did_you_mean
 from sidecar.workspace.store import Transaction
 
 COLLECTION = "tasks"

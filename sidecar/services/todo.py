@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 from sidecar.domain import todo
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.kind import Kind
+from sidecar.domain.suggest import did_you_mean
 from sidecar.domain.todo import Item, State, TodoFile
 from sidecar.services.context import Context
-from sidecar.services.nearest import did_you_mean
 from sidecar.services.pattern import compile_pattern
 from sidecar.services.tool import Category, Request, Result, tool
 
