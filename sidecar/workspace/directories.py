@@ -269,6 +269,8 @@ class Tree:
                 try:
                     if stat.S_ISLNK(current.status(pending[0]).st_mode):
                         return current.target(pending[0]), pending[1:]
+                    if len(pending) == 1:
+                        return None
                     inner = current.child(pending[0])
                 except OSError as error:
                     if error.errno == errno.ENAMETOOLONG:

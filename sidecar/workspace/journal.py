@@ -6,10 +6,11 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from sidecar.domain.errors import ErrorCode, SidecarError
@@ -74,14 +75,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Journaled:
-    """Mutations that are being made durable."""
+    """Mutations that are being made durable; None where nobody should wait for it."""
 
-    flushed: Flushed
+    flushed: Flushed | None
 
     def wait(self) -> None:
         """Wait until they are; raises E_IO."""
         try:
-            self.flushed.wait()
+            if self.flushed is not None:
+                self.flushed.wait()
         except OSError as error:
             raise _unwritable(error) from error
 
@@ -95,32 +97,36 @@ class Journal:
         self._folder = folder
         self._locks = locks
 
-    def begin(self, entries: Sequence[Entry]) -> Journaled:
-        """Add mutations; they are durable when the answer's ``wait`` returns. Raises E_IO."""
+    def begin(self, entries: Sequence[Entry], *, urgent: bool = True) -> Journaled:
+        """Add mutations; they are durable when the answer's ``wait`` returns. Raises E_IO.
+
+        Those that are not ``urgent`` outlive this process at once, and a power failure soon after.
+        """
         at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         data = "".join(_line(at, entry) for entry in entries).encode("utf-8", "surrogateescape")
         try:
-            return Journaled(self._append(data))
+            return Journaled(self._append(data, urgent=urgent))
         except OSError as error:
             raise _unwritable(error) from error
 
-    def _append(self, data: bytes) -> Flushed:
-        file = private(self._folder()) / "journal.jsonl"
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        created = not file.exists()
-        descriptor = os.open(file, flags, 0o600)
+    def _append(self, data: bytes, *, urgent: bool) -> Flushed | None:
+        descriptor = _opened(self._file)
         try:
             replacing.write_all(descriptor, data)
             size = os.fstat(descriptor).st_size
-            if created:
-                _sync_folder(file.parent)
+            if size > SEGMENT_BYTES:
+                self._rotate(self._file)
         except BaseException:
             os.close(descriptor)
             raise
-        flushed = FLUSHER.begin(descriptor)
-        if size > SEGMENT_BYTES:
-            self._rotate(file)
-        return flushed
+        if urgent:
+            return FLUSHER.begin(descriptor)
+        FLUSHER.later(descriptor)
+        return None
+
+    @cached_property
+    def _file(self) -> Path:
+        return self._folder() / "journal.jsonl"
 
     def _rotate(self, file: Path) -> None:
         with self._locks.hold("journal"):
@@ -171,6 +177,15 @@ def _unwritable(error: OSError) -> SidecarError:
     message = f"The journal of changes on the user's side is not written: {trouble.reason(error)}."
     hint = "See first whether the file was changed; then make room, or set SIDECAR_HOME."
     return SidecarError(ErrorCode.IO, message, hint=hint)
+
+
+def _opened(file: Path) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
+    with suppress(FileNotFoundError):
+        return os.open(file, flags)
+    descriptor = os.open(private(file.parent) / file.name, flags | os.O_CREAT, 0o600)
+    _sync_folder(file.parent)
+    return descriptor
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,6 +6,8 @@ process a fair queue stands in front, and only its first waiter asks for the fil
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -19,6 +21,9 @@ import filelock
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.workspace.user_dirs import private
+
+if sys.platform != "win32":
+    import fcntl
 
 WAIT_SECONDS = 15.0
 _POLL_SECONDS = 0.005
@@ -76,6 +81,7 @@ class Locks:
 
     folder: Callable[[], Path]
     _fair: dict[str, FairLock] = field(default_factory=dict, repr=False)
+    _files: dict[str, str] = field(default_factory=dict, repr=False)
     _guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @contextmanager
@@ -94,23 +100,67 @@ class Locks:
 
     @contextmanager
     def _kernel_lock(self, name: str, timeout: float) -> Iterator[None]:
-        file = private(self.folder()) / f"{sha256(name.encode()).hexdigest()[:32]}.lock"
-        lock = filelock.FileLock(
-            file,
-            timeout=timeout,
-            poll_interval=_POLL_SECONDS,
-            fallback_to_soft=False,
-            preserve_lock_file=True,
-        )
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            raise _busy(name) from None
-        except OSError as error:
-            message = f"The lock of `{name}` cannot be taken on this file system."
-            hint = "Set SIDECAR_HOME to a local folder."
-            raise SidecarError(ErrorCode.IO, message, hint=hint) from error
-        try:
+        file = self._file(name)
+        descriptor = _taken_at_once(file)
+        if descriptor is not None:
+            try:
+                yield
+            finally:
+                os.close(descriptor)
+            return
+        with _polled(file, name, timeout):
             yield
-        finally:
-            lock.release()
+
+    def _file(self, name: str) -> str:
+        found = self._files.get(name)
+        if found is None:
+            found = str(self.folder() / f"{sha256(name.encode()).hexdigest()[:32]}.lock")
+            self._files[name] = found
+        return found
+
+
+def _taken_at_once(file: str) -> int | None:
+    """A descriptor that holds the lock until it is closed, or None where one has to wait.
+
+    It is filelock's own kernel lock, without the tenth of a millisecond that filelock takes.
+    """
+    if sys.platform == "win32":
+        return None
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(file, flags, 0o600)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A path made once and used for every write: pathlib would cost more than the lock.
+        if os.path.samestat(os.fstat(descriptor), os.stat(file)):  # noqa: PTH116
+            return descriptor
+    except OSError:
+        pass
+    os.close(descriptor)
+    return None
+
+
+@contextmanager
+def _polled(file: str, name: str, timeout: float) -> Iterator[None]:
+    private(Path(file).parent)
+    lock = filelock.FileLock(
+        file,
+        timeout=timeout,
+        poll_interval=_POLL_SECONDS,
+        fallback_to_soft=False,
+        preserve_lock_file=True,
+    )
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise _busy(name) from None
+    except OSError as error:
+        message = f"The lock of `{name}` cannot be taken on this file system."
+        hint = "Set SIDECAR_HOME to a local folder."
+        raise SidecarError(ErrorCode.IO, message, hint=hint) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -33,6 +33,7 @@ SECRET_NAMES = (*_SECRETS, *_KEYS, *_SSH)
 SECRET_FOLDERS = frozenset({".git", "git~1", ".ssh", ".gnupg", ".aws"})
 
 
+@lru_cache(maxsize=2_000)
 def parts(path: str) -> tuple[str, ...]:
     """The components of a workspace-relative POSIX path; the root is ``()``.
 

@@ -182,9 +182,9 @@ class Writer:
         ]
         added = [wish.added or b"" for wish in wishes]
         with replacing.appending(directory, path.rpartition("/")[2], added) as flush:
-            journaled = self.journal.begin(entries)
+            # Nothing is undone by these, so the journal need not reach the disk with the rows.
+            self.journal.begin(entries, urgent=False)
             flush()
-        journaled.wait()
 
 
 def _folded(
