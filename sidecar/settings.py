@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sidecar.domain.errors import SidecarError
+from sidecar.workspace.directories import Tree, has_openat2
+from sidecar.workspace.paths import Policy
+from sidecar.workspace.replacing import read_all
+
 ENVIRONMENT_PREFIX = "SIDECAR_"
+_MAX_BYTES = 4_000_000
 
 
 class Scope(StrEnum):
@@ -101,6 +109,11 @@ class Settings(BaseModel):
     max_read_bytes: Annotated[
         int, Scope.USER, Field(ge=1, description="Bytes that one read may return.")
     ] = 1_000_000
+    check_seconds: Annotated[
+        float,
+        Scope.USER,
+        Field(gt=0, description="Seconds until a check of the system's status is given up."),
+    ] = 0.05
 
 
 def scope_of(name: str) -> Scope:
@@ -163,20 +176,45 @@ def _tables(
     """Each file's table with the scopes that it may set, the weakest file first."""
     if root is not None:
         for name, keys in (("pyproject.toml", ("tool", "sidecar")), ("sidecar.toml", ())):
-            yield name, _table(root / name, keys, problems), {Scope.WORKSPACE}
-    yield user_file.name, _table(user_file, (), problems), set(Scope)
+            read = partial(_stranger, root, name)
+            yield name, _table(name, read, keys, problems), {Scope.WORKSPACE}
+    yield user_file.name, _table(user_file.name, user_file.read_bytes, (), problems), set(Scope)
 
 
-def _table(path: Path, keys: tuple[str, ...], problems: list[SettingProblem]) -> dict[str, Any]:
+def _stranger(root: Path, name: str) -> bytes:
+    """A workspace's settings file, which may be any trap; raises OSError, SidecarError."""
+    tree = Tree(root.resolve(), fast=has_openat2())
+    real = tree.canonical(name)
+    Policy().check(real)
+    descriptor = tree.open(real)
     try:
-        data: Any = tomllib.loads(path.read_bytes().decode("utf-8"))
-    except FileNotFoundError:
+        data = read_all(descriptor, _MAX_BYTES)
+    finally:
+        os.close(descriptor)
+    if len(data) > _MAX_BYTES:
+        raise OSError(errno.EFBIG, f"it has over {_MAX_BYTES:,} bytes")
+    return data
+
+
+def _table(
+    name: str, read: Callable[[], bytes], keys: tuple[str, ...], problems: list[SettingProblem]
+) -> dict[str, Any]:
+    try:
+        data: Any = tomllib.loads(read().decode("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        problems.append(SettingProblem(path.name, "", f"It cannot be read: {error.strerror}."))
+        problems.append(SettingProblem(name, "", f"It cannot be read: {error.strerror}."))
         return {}
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        problems.append(SettingProblem(path.name, "", f"It is not valid TOML: {error}."))
+    except SidecarError as error:
+        problems.append(SettingProblem(name, "", f"It is not read: {error.message}"))
+        return {}
+    except (UnicodeDecodeError, RecursionError) as error:
+        why = "nested too deeply" if isinstance(error, RecursionError) else "not UTF-8 text"
+        problems.append(SettingProblem(name, "", f"It is {why}."))
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        problems.append(SettingProblem(name, "", f"It is not valid TOML: {error}."))
         return {}
     for key in keys:
         data = data.get(key, {}) if isinstance(data, dict) else {}

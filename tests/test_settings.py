@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,31 @@ def test_a_sub_table_belongs_to_another_reader(tmp_path: Path):
     (tmp_path / "pyproject.toml").write_text("[tool.sidecar.validation]\nx = 1\n")
 
     assert load(tmp_path, tmp_path / "none.toml", {}).problems == ()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of POSIX")
+@pytest.mark.parametrize(
+    "trap",
+    [
+        os.mkfifo if hasattr(os, "mkfifo") else None,
+        Path.mkdir,
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.symlink_to(path.parent.parent / "outside.toml"),
+        lambda path: path.write_bytes(b"\xff"),
+        lambda path: path.write_text("a = " + "[" * 100_000),
+        lambda path: path.write_text("#" * 5_000_000),
+    ],
+    ids=["pipe", "folder", "device", "outside", "no text", "deep", "large"],
+)
+@pytest.mark.parametrize("name", ["pyproject.toml", "sidecar.toml"])
+def test_a_strangers_settings_file_may_be_any_trap(tmp_path: Path, name: str, trap):
+    (tmp_path / "outside.toml").write_text('[tool.sidecar]\nproduct = "zoo"\n')
+    root = tmp_path / "clone"
+    root.mkdir()
+    trap(root / name)
+
+    loaded = load(root, tmp_path / "none.toml", {})
+
+    assert loaded.settings == Settings()
+    assert [problem.path for problem in loaded.problems] == [name]
+    assert str(tmp_path) not in loaded.problems[0].message

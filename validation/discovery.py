@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ IGNORED = {
     ".mypy_cache", ".ruff_cache", ".pytest_cache", "build", "dist", "site-packages", ".eggs",
 }  # fmt: skip
 ENTRIES = 50_000
+PROJECT_BYTES = 4_000_000
 
 
 def walk(root: Path) -> Iterator[Path]:
@@ -40,10 +43,29 @@ def below(file: str, pattern: str) -> bool:
     return file == pattern or file.startswith(pattern.rstrip("/") + "/") or fnmatch(file, pattern)
 
 
+def pyproject(root: Path) -> Any:
+    """The project's pyproject.toml; raises OSError, UnicodeDecodeError, TOMLDecodeError.
+
+    A stranger's may be a pipe, a device or a link to one: neither is waited for nor read.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(root / "pyproject.toml", flags)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        data = file.read(PROJECT_BYTES + 1)
+    if len(data) > PROJECT_BYTES:
+        raise OSError(errno.EFBIG, f"it has over {PROJECT_BYTES:,} bytes")
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except RecursionError:
+        raise OSError(errno.EINVAL, "it is nested too deeply") from None
+
+
 def tool_table(root: Path, name: str) -> Any:
     """``[tool.NAME]`` of the project's pyproject.toml, or None."""
     try:
-        data = tomllib.loads((root / "pyproject.toml").read_bytes().decode("utf-8"))
+        data = pyproject(root)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return None
     tools = data.get("tool")

@@ -122,13 +122,13 @@ def load(root: Path, python: str = "", pytest: tuple[str, ...] = (), keyword: st
 
 
 def _table(root: Path) -> dict[str, Any]:
-    path = root / "pyproject.toml"
     try:
-        data: Any = tomllib.loads(path.read_bytes().decode("utf-8"))
+        data: Any = discovery.pyproject(root)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PlanError(f"pyproject.toml cannot be read: {error}.") from error
+        told = error.strerror if isinstance(error, OSError) else error  # without its path
+        raise PlanError(f"pyproject.toml cannot be read: {told}.") from error
     for key in ("tool", "sidecar", "validation"):
         data = data.get(key, {}) if isinstance(data, dict) else None
     if not isinstance(data, dict):
