@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.services.context import Context
 from sidecar.services.tool import Category, ChangeRequest, ChangeResult, tool
+from sidecar.services.unsaved import Stored, refuse_unsaved
 from sidecar.workspace import paths
 from sidecar.workspace.backups import FOLDER, Backup
 from sidecar.workspace.files import Content
@@ -111,6 +112,7 @@ class RestoreFile(ChangeResult):
     restored_from: str | None
     etag: str | None
     current_backup_created: str | None
+    stored: Stored | None = None
     total: int
     backups: list[BackupLine]
 
@@ -143,6 +145,7 @@ def restore_file(context: Context, request: RestoreFileRequest) -> RestoreFile:
     backup = _chosen(context, path, request, found, current)
     data = workspace.backups.read(backup)
     reason = "restore" if request.create_backup_before_restore else None
+    refuse_unsaved(workspace, path, current)
     written = workspace.files.write(path, data, backup=reason)
     return RestoreFile(
         file_path=path,
@@ -150,6 +153,7 @@ def restore_file(context: Context, request: RestoreFileRequest) -> RestoreFile:
         restored_from=backup.id,
         etag=written.sha256,
         current_backup_created=written.backup_id,
+        stored="disk",
         total=len(found),
         backups=[],
     )

@@ -22,6 +22,7 @@ from sidecar.services.context import Context
 from sidecar.services.diagnosis import decoded, diagnose
 from sidecar.services.project import load_project
 from sidecar.services.tool import Category, ChangeRequest, ChangeResult, Request, Result, tool
+from sidecar.services.unsaved import Stored, refuse_unsaved
 from sidecar.workspace.files import Content, Written
 from sidecar.workspace.layout import kind_of
 
@@ -214,6 +215,7 @@ class WriteProjectFile(ChangeResult):
     backup_id: str | None
     lines_added: int
     lines_removed: int
+    stored: Stored = "disk"
     diff: str | None = None
 
     def summary(self) -> str:
@@ -280,10 +282,7 @@ def _refuse_stale(
         now = f"its etag is now {found}" if found else "it does not exist"
         message = f"`{path}` is not as expected: {now}."
         raise SidecarError(ErrorCode.CONFLICT, message, hint="Read it again, then repeat.")
-    overlay = context.workspace.overlays.get(path)
-    if overlay and (current is None or overlay.text.encode("utf-8", "replace") != current.data):
-        message = f"`{path}` is open in an editor with unsaved changes."
-        raise SidecarError(ErrorCode.CONFLICT, message, hint="Save it there, then repeat.")
+    refuse_unsaved(context.workspace, path, current)
 
 
 def _operation(
@@ -308,6 +307,7 @@ def _stored(
     expected = current.sha256 if current else None
 
     def changed(now: Content | None) -> bytes:
+        refuse_unsaved(context.workspace, path, now)
         if request.append:
             return (now.data if now else b"") + added
         if (now.sha256 if now else None) != expected:

@@ -16,6 +16,7 @@ from sidecar.services.memory_log import append_memory, wanted_section
 from sidecar.services.pattern import Pattern, compile_pattern
 from sidecar.services.timing_statistics import instant
 from sidecar.services.tool import Category, ChangeRequest, ChangeResult, Request, Result, tool
+from sidecar.services.unsaved import Stored
 
 MAX_TEXT = 8000
 
@@ -223,6 +224,7 @@ class MemoryUpdate(ChangeResult):
     max_lines: int
     archived_entries: list[str]
     archive_path: str | None
+    stored: Stored = "disk"
     note: str
 
     def summary(self) -> str:

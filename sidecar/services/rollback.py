@@ -8,6 +8,7 @@ from itertools import takewhile
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.services.checkpoints import Checkpoint
 from sidecar.services.context import Context
+from sidecar.services.unsaved import refuse_unsaved
 from sidecar.workspace.journal import Mutation
 
 REASON = "rollback"
@@ -63,6 +64,7 @@ def apply(context: Context, step: Step, *, force: bool) -> Outcome:
     current = files.read(step.path).sha256 if exists else None
     if current == step.before:
         return Outcome(step.path, done=True, told="is as it was")
+    refuse_unsaved(context.workspace, step.path, files.read(step.path) if exists else None)
     if step.before is None:
         told = "was created by it and is kept; a person may delete it"
         return Outcome(step.path, done=False, told=told)

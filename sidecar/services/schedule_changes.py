@@ -31,6 +31,7 @@ from sidecar.services.project import load_project
 from sidecar.services.schedule_fields import complaints, invalid, normalised
 from sidecar.services.schedule_plan import path_of, read, sound, stamp
 from sidecar.services.tool import ChangeRequest
+from sidecar.services.unsaved import refuse_unsaved
 from sidecar.workspace.files import Content
 
 RUN_REQUESTS = "run_requests"
@@ -199,6 +200,7 @@ def _written(context: Context, request: ScheduleChange, propose: Propose) -> dic
     made: list[Proposal] = []
 
     def replaced(current: Content | None) -> bytes | None:
+        refuse_unsaved(context.workspace, path, current)
         _match(request, path, current)
         file = _stored(context, request, path, current)
         proposal = propose(file)

@@ -15,7 +15,9 @@ from sidecar.services.context import Context
 from sidecar.services.paging import cursor_after, start_of
 from sidecar.services.schedule_changes import ScheduleChange, change
 from sidecar.services.schedule_plan import Planned, planned, read, stamp
+from sidecar.services.schedule_runs import LastRun, ScheduleRuns
 from sidecar.services.tool import Category, ChangeResult, Request, Result, tool
+from sidecar.services.unsaved import Stored
 
 PREVIEW = 200
 ROO_FAILS = "roo-scheduler computes an invalid date and does not start because of it."
@@ -74,9 +76,11 @@ def _line(view: dict[str, Any]) -> str:
     state = "" if view["is_active"] else ", switched off"
     ended = ", expired" if view["expired"] else ""
     roo = view["roo_next_execution"] or "never"
+    ran = f", last {view['last_result']}" if view["last_result"] else ""
+    ran += f", running {view['running_task_id']}" if view["running_task_id"] else ""
     head = f'{view.get("id")} "{view.get("name")}" in mode {view.get("mode")}'
     text = str(view.get("taskInstructions") or view.get("task_instructions") or "")
-    return f"{head}{state}{ended}: next {due}{overdue}; roo-scheduler {roo}\n  {text}"
+    return f"{head}{state}{ended}: next {due}{overdue}; roo-scheduler {roo}{ran}\n  {text}"
 
 
 @tool(title="Get the schedules' status", category=Category.ORCHESTRATOR, read_only=True)
@@ -100,6 +104,7 @@ def get_schedule_status(context: Context, request: ScheduleQuery) -> ScheduleSta
     full = request.schedule_id is not None
     after = cursor_after(start, len(page), len(chosen))
     raw = not request.format_output
+    runs = None if raw else ScheduleRuns.load(context)
     return ScheduleStatus(
         path=file.path,
         source=content.source,
@@ -107,7 +112,10 @@ def get_schedule_status(context: Context, request: ScheduleQuery) -> ScheduleSta
         total_schedules=len(everything),
         active_schedules=sum(_active(each) for each in everything),
         schedules=[
-            dict(each.schedule.raw) if raw else _view(context, each, full=full) for each in page
+            _view(context, each, runs.of(each.schedule), full=full)
+            if runs
+            else dict(each.schedule.raw)
+            for each in page
         ],
         stored=[file.source.slice(each.schedule.span) for each in page] if raw else [],
         problems=_problems(file, everything),
@@ -147,7 +155,7 @@ def unknown(file: SchedulesFile, schedule_id: str) -> SidecarError:
     return SidecarError(ErrorCode.NOT_FOUND, f"There is no schedule `{schedule_id}`.", hint=hint)
 
 
-def _view(context: Context, each: Planned, *, full: bool) -> dict[str, Any]:
+def _view(context: Context, each: Planned, run: LastRun, *, full: bool) -> dict[str, Any]:
     """The entry as stored, long instructions cut, with what is computed for it."""
     view: dict[str, Any] = dict(each.schedule.raw)
     for key in ("taskInstructions", "task_instructions"):
@@ -161,9 +169,8 @@ def _view(context: Context, each: Planned, *, full: bool) -> dict[str, Any]:
         "roo_next_execution": stamp(each.roo_next),
         "overdue_seconds": int(late.total_seconds()) if late is not None else 0,
         "expired": each.expired,
-        # Nothing executes schedules yet, so no run has left a result or is under way.
-        "last_result": None,
-        "running_task_id": None,
+        "last_result": run.result,
+        "running_task_id": run.running,
     }
 
 
@@ -200,6 +207,7 @@ class ScheduleChanged(ChangeResult):
     after: dict[str, Any]
     backup_id: str | None
     etag: str | None
+    stored: Stored = "disk"
     executor: Literal["none"] | None = None
     request_id: str | None = None
     valid: bool | None = None

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -31,7 +31,6 @@ from sidecar.services.task_queue import TaskQueue
 from sidecar.services.timing import TimeQuery, get_time_tracking
 from sidecar.services.tool import Category, Request, Result, tool
 
-CHECK_SECONDS = 1.0
 LOW_DISK_BYTES = 200_000_000
 
 Health = Literal["ok", "warning", "error", "timed out"]
@@ -92,6 +91,8 @@ class SystemStatusResult(Result):
             size = "missing" if file.size is None else f"{file.size} B, {file.age_seconds} s old"
             counts = f"{file.errors} errors, {file.warnings} warnings"
             lines.append(f"{file.path}: {file.status}, {size}, {counts}")
+        late = [check.name for check in self.checks if check.status == "timed out"]
+        lines += [f"Slow checks: {', '.join(late)}"] if late else []
         for part in (self.orchestrator, self.performance, self.external):
             lines += [f"{name}: {value}" for name, value in (part or {}).items()]
         return "\n".join(lines)
@@ -138,13 +139,9 @@ def get_system_status(context: Context, request: SystemStatusRequest) -> SystemS
         checks |= _ORCHESTRATOR
     if request.include_performance:
         checks |= _PERFORMANCE
-    times: list[CheckTime] = []
-    reports: dict[str, _Report] = {}
-    for name, check in checks.items():
-        began = time.perf_counter()
-        reports[name] = _within_time(name, check, context, project)
-        took = round((time.perf_counter() - began) * 1000, 1)
-        times.append(CheckTime(name=name, status=reports[name].status, milliseconds=took))
+    looked = [_looked(name, check, context, project) for name, check in checks.items()]
+    reports = {each.name: each.report(context.settings.check_seconds) for each in looked}
+    times = [each.time(reports[each.name].status) for each in looked]
     return SystemStatusResult(
         status=_worst(reports),
         reasons=[reason for report in reports.values() for reason in report.reasons],
@@ -158,17 +155,39 @@ def get_system_status(context: Context, request: SystemStatusRequest) -> SystemS
     )
 
 
-def _within_time(name: str, check: _Check, context: Context, project: Project) -> _Report:
-    """Run a check beside, so that a file system that hangs costs a second and no more."""
+@dataclass(frozen=True)
+class _Looked:
+    """A check that was waited for; one that came too late may be done by now."""
+
+    name: str
+    found: Future[_Report]
+    milliseconds: float
+    late: bool
+
+    def report(self, seconds: float) -> _Report:
+        """What it found, or that it has not ended."""
+        try:
+            return self.found.result(0)
+        except TimeoutError:
+            told = f"The check of {self.name} took more than {seconds * 1000:.0f} ms."
+            return _Report("timed out", [told])
+        except SidecarError as error:
+            return _Report("error", [f"{self.name}: {error}"])
+
+    def time(self, status: Health) -> CheckTime:
+        """How it ended; what came too late is marked so, whatever it found."""
+        ended: Health = "timed out" if self.late else status
+        return CheckTime(name=self.name, status=ended, milliseconds=self.milliseconds)
+
+
+def _looked(name: str, check: _Check, context: Context, project: Project) -> _Looked:
+    """Run a check beside, so that a file system that hangs costs its deadline and no more."""
     executor = ThreadPoolExecutor(1, thread_name_prefix=f"check-{name}")
-    try:
-        return executor.submit(check, context, project).result(CHECK_SECONDS)
-    except TimeoutError:
-        return _Report("timed out", [f"The check of {name} took more than {CHECK_SECONDS:.0f} s."])
-    except SidecarError as error:
-        return _Report("error", [f"{name}: {error}"])
-    finally:
-        executor.shutdown(wait=False)
+    began = time.perf_counter()
+    found = executor.submit(check, context, project)
+    late = bool(wait([found], context.settings.check_seconds).not_done)
+    executor.shutdown(wait=False)
+    return _Looked(name, found, round((time.perf_counter() - began) * 1000, 1), late)
 
 
 def _worst(reports: dict[str, _Report]) -> Overall:
@@ -241,6 +260,7 @@ def _schedules(context: Context, _: Project) -> _Report:
         "total": told.total_schedules,
         "active": told.active_schedules,
         "overdue": overdue[:20],
+        "runs": [_run(each) for each in told.schedules[:20]],
         "broken": len(told.problems),
     }
     if overdue:
@@ -252,13 +272,25 @@ def _schedules(context: Context, _: Project) -> _Report:
     return report
 
 
+def _run(schedule: dict[str, Any]) -> dict[str, Any]:
+    """When a schedule ran last, and when it is expected to run."""
+    return {
+        "id": schedule["id"],
+        "last": schedule.get("lastExecutionTime") or schedule.get("last_execution_time") or None,
+        "expected": schedule["computed_next_execution"],
+        "overdue_seconds": schedule["overdue_seconds"],
+    }
+
+
 def _tasks(context: Context, _: Project) -> _Report:
     report = _Report()
     told = get_time_tracking(context, TimeQuery(open_only=True, limit=1))
     overdue = [each.task_id for each in told.open_tasks if each.overdue]
-    report.values["timed_tasks"] = {"open": told.statistics.open, "overdue": len(overdue)}
-    if overdue:
-        report.warn(f"{len(overdue)} timed tasks are over their limit: {', '.join(overdue[:5])}.")
+    count = told.overdue_count
+    report.values["timed_tasks"] = {"open": told.statistics.open, "overdue": count}
+    if count:
+        named = f": {', '.join(overdue[:5])}" if overdue else ""
+        report.warn(f"{count} timed tasks are over their limit{named}.")
     return report
 
 

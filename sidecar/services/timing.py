@@ -18,6 +18,7 @@ from sidecar.services import timing_statistics as statistics
 from sidecar.services.context import Context
 from sidecar.services.timing_statistics import EntryView, Filter, OpenTask, Problem, Totals
 from sidecar.services.tool import Category, ChangeRequest, ChangeResult, Request, Result, tool
+from sidecar.services.unsaved import Stored
 
 Priority = Literal["schedule", "todo", "normal"]
 # A task's own limit in seconds, where it was started with one.
@@ -77,10 +78,9 @@ def start_task(
     )
     if task_id is not None and log.pending(context, task.task_id):
         raise log.TaskOpenError(task.task_id, log.read_log(context))
-    if limit_seconds:
-        with context.workspace.store.transaction() as records:
-            records.put(LIMITS, task.task_id, {"seconds": limit_seconds})
     recorded = log.append(context, _values(task), unique=task_id is not None)
+    if limit_seconds or task_id is not None:
+        _keep_limit(context, task.task_id, limit_seconds)
     return _changed(task, recorded=recorded)
 
 
@@ -97,6 +97,8 @@ def stop_task(
     row = _row_to_stop(context, task_id)
     task = _ended(context, _task_of(context, row), result)
     recorded = log.close(context, row, task.ended or task.started, task.duration or 0, task.result)
+    if task.limit != _default_limit(context, task.priority):
+        _keep_limit(context, task.task_id, None)
     return _changed(task, recorded=recorded)
 
 
@@ -129,15 +131,13 @@ def _stop_waiting(context: Context, values: dict[str, str], result: str) -> Time
 
 def _task_of(context: Context, row: Row) -> TimedTask:
     priority = row.values["priority"].casefold()
-    with context.workspace.store.transaction() as records:
-        own = records.get(LIMITS, row.task_id)
     return TimedTask(
         task_id=row.task_id,
         description=log.printable(row.values["task"]),
         mode=log.printable(row.values["mode"]),
         priority=priority if priority in timing.PRIORITIES else "normal",
         started=row.started or context.clock(),
-        limit=int(own["seconds"]) if own else _default_limit(context, priority),
+        limit=_limit(context, row, _own_limits(context, row.task_id)),
     )
 
 
@@ -149,6 +149,28 @@ def _ended(context: Context, task: TimedTask, result: str) -> TimedTask:
 
 def _changed(task: TimedTask, **changes: object) -> TimedTask:
     return TimedTask(**(vars(task) | changes))
+
+
+def _keep_limit(context: Context, task_id: str, seconds: int | None) -> None:
+    """Note a task's own limit, or forget the one that an earlier task of that id had."""
+    with context.workspace.store.transaction() as records:
+        if seconds:
+            records.put(LIMITS, task_id, {"seconds": seconds})
+        else:
+            records.delete(LIMITS, task_id)
+
+
+def _own_limits(context: Context, task_id: str = "") -> dict[str, int]:
+    """The limits that tasks were started with, in seconds by id; of all or of one task."""
+    with context.workspace.store.transaction() as records:
+        if not task_id:
+            return {key: int(own["seconds"]) for key, own in records.items(LIMITS)}
+        own = records.get(LIMITS, task_id)
+    return {task_id: int(own["seconds"])} if own else {}
+
+
+def _limit(context: Context, row: Row, own: dict[str, int]) -> int:
+    return own.get(row.task_id) or _default_limit(context, row.values["priority"].casefold())
 
 
 def _default_limit(context: Context, priority: str) -> int:
@@ -220,6 +242,7 @@ class TrackedTime(ChangeResult):
     limit_exceeded: bool | None
     result: str
     state: Literal["recorded", "finalization-pending"]
+    stored: Stored = "disk"
 
     def summary(self) -> str:
         """What happened, in a sentence or two."""
@@ -299,6 +322,7 @@ class TimeReport(Result):
     priority_statistics: dict[str, Totals]
     groups: dict[str, Totals] | None
     open_tasks: list[OpenTask]
+    overdue_count: int
     problems: list[Problem]
     problem_count: int
     order: Literal["newest first"] = "newest first"
@@ -320,6 +344,8 @@ class TimeReport(Result):
         if self.next_cursor:
             lines.append(f"More with cursor {self.next_cursor}.")
         lines += [task.line_text() for task in self.open_tasks]
+        if (unlisted := totals.open - len(self.open_tasks)) > 0:
+            lines.append(f"and {unlisted} more open; {self.overdue_count} overdue in all.")
         if self.problem_count:
             lines.append(f"{self.problem_count} rows not read as they stand:")
             lines += [f"line {p.line}: {p.reason}" for p in self.problems]
@@ -353,8 +379,12 @@ def get_time_tracking(context: Context, request: TimeQuery) -> TimeReport:
     now = context.clock()
     problems = statistics.problems(file, undated=wanted.has_dates)
     groups = statistics.grouped(chosen, request.group_by) if request.group_by else None
-    limits = {name: _default_limit(context, name) for name in timing.PRIORITIES}
-    opened = [statistics.open_task(row, now, limits) for row in chosen if row.is_open]
+    limits = _own_limits(context)
+    opened = [
+        statistics.open_task(row, now, _limit(context, row, limits))
+        for row in chosen
+        if row.is_open
+    ]
     return TimeReport(
         total_entries=len(file.rows),
         filtered_entries=len(chosen),
@@ -363,6 +393,7 @@ def get_time_tracking(context: Context, request: TimeQuery) -> TimeReport:
         priority_statistics=statistics.grouped(chosen, "priority"),
         groups=groups,
         open_tasks=opened[::-1][:MAX_OPEN_LISTED],
+        overdue_count=sum(each.overdue for each in opened),
         problems=problems[: statistics.MAX_PROBLEMS],
         problem_count=len(problems),
         entries=[EntryView.of(row) for row in page],

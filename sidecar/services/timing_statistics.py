@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import fmean
@@ -47,13 +47,15 @@ class OpenTask(BaseModel):
     task: str
     started_at: str | None
     age_seconds: int | None
+    limit_seconds: int
     overdue: bool
     line: int
 
     def line_text(self) -> str:
         """The task in one line."""
         late = "OVERDUE" if self.overdue else "open"
-        return f"{late}: {self.task_id}, {self.age_seconds} s (line {self.line})"
+        age = f"{self.age_seconds} of {self.limit_seconds} s"
+        return f"{late}: {self.task_id}, {age} (line {self.line})"
 
 
 class Problem(BaseModel):
@@ -224,15 +226,15 @@ def _group(row: Row, key: GroupKey) -> str:
     return printable(row.values[key]).strip() or "(none)"
 
 
-def open_task(row: Row, now: datetime, limits: Mapping[str, int]) -> OpenTask:
+def open_task(row: Row, now: datetime, limit: int) -> OpenTask:
     """An open row with its age and whether it is beyond its limit in seconds."""
     age = int((now - row.started).total_seconds()) if row.started else None
-    limit = limits.get(row.values["priority"].casefold(), limits["normal"])
     return OpenTask(
         task_id=printable(row.task_id),
         task=printable(row.values["task"]),
         started_at=timing.format_time(row.started) if row.started else None,
         age_seconds=age,
+        limit_seconds=limit,
         overdue=age is not None and age > limit,
         line=row.line + 1,
     )
