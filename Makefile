@@ -1,7 +1,7 @@
 # `make run` and `make validate` are the two commands of the README; each sets up what it needs.
 .DEFAULT_GOAL := help
 .PHONY: help setup run validate validate-full test lint types contracts format bench \
-	pythons vsix vscode neovim docs changelog clean distclean
+	pythons vsix vscode conformance neovim docs changelog clean distclean
 
 WORKSPACE ?= examples/workspace
 ARGS ?=
@@ -91,6 +91,9 @@ vsix: .venv/dev.stamp ## package the VS Code extension
 
 vscode: vsix ## drive the extension in a real VS Code, with screenshots
 	@$(PY) editor-config/vscode/e2e/run.py
+
+conformance: .venv/dev.stamp ## the official MCP suite and the Inspector, by Node
+	@$(PY) tests/conformance/run.py
 
 neovim: .venv/dev.stamp ## drive a headless Neovim
 	@$(PY) -P -m pytest -m editor $(ARGS)
