@@ -273,14 +273,17 @@ class _Search:
             whole_word=request.whole_word,
         )
         folder = files.locate(request.directory or "")
+        paths = list(self._paths(folder))
         candidates = proposals.proposed(
             self.context.workspace.root,
-            folder,
+            paths,
             request.pattern,
             regex=request.regex,
             case_sensitive=request.case_sensitive,
         )
-        for path in self._paths(folder):
+        for path in paths:
+            if self.bound.over():
+                return
             lines = self._lines(path) if candidates is None or path in candidates else []
             for match in search.matches(lines):
                 yield match, path, lines

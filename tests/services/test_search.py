@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -243,14 +244,38 @@ def test_ripgrep_proposes_every_file_in_which_re2_finds_something(
         pytest.skip("ripgrep is not installed")
     (here.workspace.root / "u.txt").write_text("ſ k K É é ٣ \u00a0\u2003 ñeedle\n\n")
     root = here.workspace.root
-    proposed = proposals.proposed(root, "", pattern, regex=regex, case_sensitive=case_sensitive)
     search = LineSearch(pattern, regex=regex, case_sensitive=case_sensitive, whole_word=False)
     names = ["README.md", "src/a.py", "src/deep/b.txt", "latin.txt", "u.txt"]
+    proposed = proposals.proposed(root, names, pattern, regex=regex, case_sensitive=case_sensitive)
     texts = {name: (root / name).read_bytes().decode("utf-8", "replace") for name in names}
     found = {name for name, text in texts.items() if any(search.matches(split_lines(text)))}
 
     assert proposed is not None
     assert found <= proposed
+
+
+def test_more_names_than_a_command_line_holds_are_asked_for_in_turn(here: Context):
+    if proposals.executable() is None:
+        pytest.skip("ripgrep is not installed")
+    root = here.workspace.root
+    names = [f"{'n' * 200}{number}.txt" for number in range(3000)]
+    for number, name in enumerate(names):
+        (root / name).write_text("x" if number % 100 else "needle")
+    (root / "-e").write_text("needle")
+
+    proposed = proposals.proposed(root, [*names, "-e"], "needle", regex=True, case_sensitive=True)
+
+    assert proposed == {*names[::100], "-e"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe of POSIX")
+def test_an_ignore_file_that_is_a_pipe_delays_no_search(here: Context):
+    """Ripgrep would wait for it until it is killed, and every file would be read."""
+    root = here.workspace.root
+    os.mkfifo(root / "src" / ".gitignore")
+    paths = ["README.md", "src/a.py"]
+
+    assert proposals.proposed(root, paths, "needle", regex=True, case_sensitive=True) is not None
 
 
 @pytest.mark.parametrize("pattern", ["a.c", "[^a]", "(?i)a", r"\W", r"\pL", "[[:alpha:]]", r"[\w]"])
