@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sysconfig
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ FILES = {
     "claude-code": ".mcp.json",
     "cursor": ".cursor/mcp.json",
     "vscode": ".vscode/mcp.json",
+    "codex": ".codex/config.toml",
+    "gemini": ".gemini/settings.json",
+    "opencode": "opencode.json",
 }
 # Root key, fields of a server started as a child process, list of tools that run unasked.
 ROO = (
@@ -41,7 +45,12 @@ RULES: dict[str, tuple[str, set[str], str]] = {
     "claude-code": ("mcpServers", {"type", "command", "args", "env"}, ""),
     "cursor": ("mcpServers", {"type", "command", "args", "env", "envFile"}, ""),
     "vscode": ("servers", {"type", "command", "args", "env", "envFile", "cwd", "dev"}, ""),
+    "codex": ("mcp_servers", {"command", "args", "env", "cwd", "startup_timeout_sec"}, ""),
+    "gemini": ("mcpServers", {"command", "args", "env", "cwd", "timeout", "trust"}, ""),
+    "opencode": ("mcp", {"type", "command", "environment", "enabled", "timeout"}, ""),
 }
+# What else a file may hold at its root.
+BESIDE = {"opencode": {"$schema"}}
 VARIABLES = {"cursor": {"workspaceFolder"}, "vscode": {"workspaceFolder"}}
 PLACEHOLDER = "/path/to/your/workspace"
 LONGEST_ROO_TIMEOUT = 3600  # seconds
@@ -49,12 +58,26 @@ LONGEST_ROO_TIMEOUT = 3600  # seconds
 agents = pytest.mark.parametrize("agent", FILES)
 
 
+def document_of(agent: str) -> dict[str, Any]:
+    """What an agent's file says."""
+    text = (AGENTS / agent / FILES[agent]).read_text("utf-8")
+    document = tomllib.loads(text) if FILES[agent].endswith(".toml") else json.loads(text)
+    assert isinstance(document, dict)
+    return document
+
+
 def server_of(agent: str) -> dict[str, Any]:
     """The one server in an agent's file."""
-    document = json.loads((AGENTS / agent / FILES[agent]).read_text("utf-8"))
-    server = document[RULES[agent][0]]["sidecar"]
+    server = document_of(agent)[RULES[agent][0]]["sidecar"]
     assert isinstance(server, dict)
     return server
+
+
+def command_of(agent: str) -> list[str]:
+    """The words by which an agent starts the server."""
+    server = server_of(agent)
+    command = server["command"]
+    return [*command] if isinstance(command, list) else [command, *server["args"]]
 
 
 def test_every_file_belongs_to_a_known_agent() -> None:
@@ -65,12 +88,12 @@ def test_every_file_belongs_to_a_known_agent() -> None:
 
 
 @agents
-def test_file_is_strict_json_under_the_products_root_key(agent: str) -> None:
+def test_file_has_the_products_root_key_alone(agent: str) -> None:
     """A wrong root key is silently no server at all."""
     data = (AGENTS / agent / FILES[agent]).read_bytes()
 
     assert not data.startswith(b"\xef\xbb\xbf")
-    assert set(json.loads(data)) == {RULES[agent][0]}
+    assert set(document_of(agent)) - BESIDE.get(agent, set()) == {RULES[agent][0]}
 
 
 @agents
@@ -80,9 +103,9 @@ def test_server_has_only_fields_the_product_knows(agent: str) -> None:
     server = server_of(agent)
 
     assert set(server) <= fields | ({approved} if approved else set())
-    assert server["type"] == "stdio"
-    assert server["command"] == "sidecar"
-    assert all(isinstance(word, str) for word in server["args"])
+    assert server.get("type", "stdio") == ("local" if agent == "opencode" else "stdio")
+    assert command_of(agent)[:2] == ["sidecar", "mcp"]
+    assert all(isinstance(word, str) for word in command_of(agent))
     assert all(isinstance(value, str) for value in server.get("env", {}).values())
     assert 1 <= server.get("timeout", 1) <= LONGEST_ROO_TIMEOUT
 
@@ -116,7 +139,7 @@ def test_command_line_is_accepted(agent: str, tmp_path: Path) -> None:
     """The real program starts with these words, and ends when its client does."""
     words = [
         word.replace("${workspaceFolder}", str(tmp_path)).replace(PLACEHOLDER, str(tmp_path))
-        for word in server_of(agent)["args"]
+        for word in command_of(agent)[1:]
     ]
     result = subprocess.run(
         [SIDECAR, *words], cwd=tmp_path, input=b"", capture_output=True, timeout=60, check=False
