@@ -11,6 +11,7 @@ from sidecar.domain.kind import Kind
 from sidecar.mcp import server
 from sidecar.services.context import Client, Context, Progress
 from sidecar.services.diagnosis import FileReport, diagnose_workspace
+from sidecar.settings import Settings
 from sidecar.workspace.layout import kind_of
 from sidecar.workspace.watcher import Watcher
 
@@ -24,9 +25,14 @@ def reports(context: Context) -> list[FileReport]:
 
 def mcp_server(context: Context) -> server.McpServer:
     """The agent's server over a workspace; each call sees its own client and progress."""
+    base = context
+
+    def reload(settings: Settings) -> None:
+        nonlocal base
+        base = replace(base, settings=settings)
 
     def make_context(client: Client, progress: Progress) -> Context:
-        return replace(context, client=client, progress=progress)
+        return replace(base, client=client, progress=progress, reload=reload)
 
     return server.build(make_context, version=__version__)
 

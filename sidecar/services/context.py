@@ -12,6 +12,7 @@ from sidecar.workspace.workspace import Workspace
 
 Clock = Callable[[], datetime]
 Progress = Callable[[float, float | None, str], None]
+Reload = Callable[[Settings], None]
 
 
 def system_clock() -> datetime:
@@ -36,7 +37,8 @@ class Context:
     """One caller's view of one workspace.
 
     ``code_allowed`` is true only where a person typed the command that runs the workspace's code
-    and said so there; consent on record is asked from ``services.trust``.
+    and said so there; consent on record is asked from ``services.trust``. ``reload`` puts other
+    settings in force for the calls that follow; None where each call reads them anew.
     """
 
     workspace: Workspace
@@ -45,4 +47,5 @@ class Context:
     client: Client = field(default_factory=Client)
     progress: Progress = unheard
     code_allowed: bool = False
+    reload: Reload | None = None
     meter: Meter = field(default_factory=Meter)

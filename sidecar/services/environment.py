@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
@@ -21,6 +21,7 @@ from sidecar.services.escalation import escalate_tasks
 from sidecar.services.fixes import fixed
 from sidecar.services.modes import known_modes
 from sidecar.services.project import MAX_STATE_FILE_BYTES, load_project
+from sidecar.services.schedule_runs import SCHEDULE_KEY
 from sidecar.services.task_queue import OPEN, TaskQueue
 from sidecar.services.tool import Category, ChangeRequest, ChangeResult, tool
 from sidecar.settings import Settings, load
@@ -35,6 +36,8 @@ TEMPLATES = {
     Kind.MEMORY: "".join(f"# {title}\n\n" for title in memory.SECTIONS.values()).rstrip() + "\n",
 }
 MAX_PROBLEMS = 20
+# What was opened or listens already with the setting that it had then.
+_AT_START = frozenset({"state_dir", "protected", "host", "port", "allowed_hosts"})
 
 
 class SyncEnvironmentRequest(ChangeRequest):
@@ -78,7 +81,7 @@ class SyncEnvironmentResult(ChangeResult):
         return "\n".join(lines)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Sync:
     """One pass over the workspace."""
 
@@ -101,11 +104,12 @@ def sync_environment(context: Context, request: SyncEnvironmentRequest) -> SyncE
         {"success": true, "dry_run": true}
     """
     names = _components(request)
-    reports = _pass(context, names, dry_run=request.dry_run)
+    done = _pass(context, names, dry_run=request.dry_run)
+    reports = done.reports
     verified = None
     if request.verify_sync and not request.dry_run:
-        again = _pass(context, names, dry_run=True)
-        verified = not any(report.changed or report.failed for report in again.values())
+        again = _pass(done.context, names, dry_run=True).reports.values()
+        verified = not any(report.changed or report.failed for report in again)
     return SyncEnvironmentResult(
         success=verified is not False and not any(report.failed for report in reports.values()),
         sync_type=request.sync_type,
@@ -115,7 +119,7 @@ def sync_environment(context: Context, request: SyncEnvironmentRequest) -> SyncE
     )
 
 
-def _pass(context: Context, names: list[str], *, dry_run: bool) -> dict[str, ComponentReport]:
+def _pass(context: Context, names: list[str], *, dry_run: bool) -> _Sync:
     project = load_project(context.workspace, context.settings, context.clock())
     sync = _Sync(context, project, dry_run)
     for name in names:
@@ -127,7 +131,7 @@ def _pass(context: Context, names: list[str], *, dry_run: bool) -> dict[str, Com
             more = len(report.problems) - MAX_PROBLEMS
             report.problems[MAX_PROBLEMS:] = [f"and {more} more; `sidecar check` lists all"]
         sync.reports[name] = report
-    return sync.reports
+    return sync
 
 
 def _components(request: SyncEnvironmentRequest) -> list[str]:
@@ -209,7 +213,7 @@ def _timing(sync: _Sync) -> ComponentReport:
 
 
 def _config(sync: _Sync) -> ComponentReport:
-    """The settings as they lie on disk now."""
+    """The settings as they lie on disk now, put in force."""
     context = sync.context
     loaded = load(context.workspace.root, context.workspace.user.config / "config.toml")
     report = ComponentReport(checked=["settings"])
@@ -219,8 +223,14 @@ def _config(sync: _Sync) -> ComponentReport:
         for name in Settings.model_fields
         if getattr(loaded.settings, name) != getattr(context.settings, name)
     ]
-    if stale:
-        report.problems.append(f"{', '.join(stale)} changed on disk; restart the sidecar for it")
+    fresh = [name for name in stale if name not in _AT_START] if context.reload else []
+    if context.reload and fresh and not sync.dry_run:
+        values = {name: getattr(loaded.settings, name) for name in fresh}
+        sync.context = replace(context, settings=context.settings.model_copy(update=values))
+        context.reload(sync.context.settings)
+    report.changed += [f"{name}: taken from disk" for name in fresh]
+    if later := [name for name in stale if name not in fresh]:
+        report.problems.append(f"{', '.join(later)} changed on disk; restart the sidecar for it")
     return report
 
 
@@ -232,7 +242,13 @@ def _queue(sync: _Sync) -> ComponentReport:
         queue = TaskQueue(transaction, context.clock(), keep=not sync.dry_run)
     report = ComponentReport(checked=["tasks"])
     report.changed += [f"{task.id}: {task.state}, {task.error}" for task in queue.moved]
+    ids, ticked = _schedule_ids(sync), _ticked(sync)
     for task in queue.open():
+        named = task.context.get(SCHEDULE_KEY)
+        if ids is not None and named is not None and named not in ids:
+            report.problems.append(f"{task.id} is for schedule `{named}`, which is gone")
+        if " ".join(task.description.split()).casefold() in ticked:
+            report.problems.append(f"{task.id} is open, but ticked in the plan")
         if task.mode is not None and task.mode not in slugs:
             report.problems.append(f"{task.id} waits for mode `{task.mode}`, which is gone")
         if task.parent in queue.tasks and queue.tasks[task.parent].state not in OPEN:
@@ -240,6 +256,18 @@ def _queue(sync: _Sync) -> ComponentReport:
     if not sync.dry_run:
         escalate_tasks(context, queue.escalated)
     return report
+
+
+def _schedule_ids(sync: _Sync) -> set[str] | None:
+    """The schedules there are; None where their file cannot tell."""
+    file = sync.project.schedules
+    return {schedule.id for schedule in file.schedules} if file and file.valid else None
+
+
+def _ticked(sync: _Sync) -> set[str]:
+    """The plan's finished tasks, by their texts."""
+    items = sync.project.todo.items if sync.project.todo else ()
+    return {" ".join(item.text.split()).casefold() for item in items if item.done}
 
 
 def _temp(sync: _Sync) -> ComponentReport:

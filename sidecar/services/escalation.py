@@ -26,6 +26,8 @@ class Escalation(BaseModel):
     reason: str
     at: str
     noted: bool = False
+    resumed_by: str | None = None
+    resumed_at: str | None = None
 
 
 def escalate(context: Context, subject: str, *, attempts: int, reason: str) -> Escalation:
@@ -49,6 +51,16 @@ def escalate_tasks(context: Context, tasks: Iterable[Task]) -> None:
     for task in tasks:
         subject = f"Task {task.id} ({' '.join(task.description.split())[:80]})"
         escalate(context, subject, attempts=task.attempts, reason=task.error or "no reason given")
+
+
+def resumed(context: Context, record_id: str) -> None:
+    """Note in a record who let its subject go on, and when."""
+    with context.workspace.store.transaction() as transaction:
+        value = transaction.get(COLLECTION, record_id)
+        if value is not None:
+            at = context.clock().isoformat(timespec="seconds")
+            who = f"{context.client.name}/{context.client.session}"
+            transaction.put(COLLECTION, record_id, value | {"resumed_by": who, "resumed_at": at})
 
 
 def escalations(context: Context) -> list[Escalation]:

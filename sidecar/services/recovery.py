@@ -9,10 +9,9 @@ from pydantic import BaseModel, Field
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.kind import Kind
-from sidecar.services import checkpoints, failures, rollback
+from sidecar.services import checkpoints, escalation, failures, rollback
 from sidecar.services.backoff import retry_delay
 from sidecar.services.context import Context
-from sidecar.services.escalation import escalate
 from sidecar.services.tool import Category, ChangeRequest, ChangeResult, tool
 from sidecar.workspace import leftovers
 
@@ -123,7 +122,9 @@ def _counted(
         waits = Done(action="retry", target=request.operation, ok=True, outcome=outcome)
         result = _result(context, request, "retry", [waits])
         return result.model_copy(update={"retry_at": moment, "delay_seconds": seconds})
-    record = escalate(context, request.operation, attempts=failed.count, reason=f"{told}.")
+    record = escalation.escalate(
+        context, request.operation, attempts=failed.count, reason=f"{told}."
+    )
     failures.escalated(context, request.operation, record.id)
     actions = [
         Done(action="block", target=request.operation, ok=True, outcome="until it is resumed"),
@@ -168,7 +169,8 @@ def _cleaned_up(context: Context, request: ErrorRecoveryRequest) -> ErrorRecover
     actions = []
     for path in found.paths:
         try:
-            outcome = "removed" if leftovers.remove(tree, path) else "was gone already"
+            there = request.dry_run or leftovers.remove(tree, path)
+            outcome = "removed" if there else "was gone already"
             actions.append(Done(action="remove", target=path, ok=True, outcome=outcome))
         except OSError as error:
             told = error.strerror or "could not be removed"
@@ -182,7 +184,10 @@ def _cleaned_up(context: Context, request: ErrorRecoveryRequest) -> ErrorRecover
 def _resumed(context: Context, request: ErrorRecoveryRequest) -> ErrorRecoveryResult:
     known = failures.of(context, request.operation)
     failures.forget(context, request.operation)
+    if known.escalation:
+        escalation.resumed(context, known.escalation)
     told = f"{known.count} failures forgotten" if known.count else "it was not counted"
+    told += f", resumed by {context.client.name}"
     actions = [Done(action="resume", target=request.operation, ok=True, outcome=told)]
     return _result(context, request, "resume", actions)
 

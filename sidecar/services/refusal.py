@@ -8,12 +8,13 @@ from pydantic import ValidationError
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.suggest import did_you_mean
-from sidecar.services.tool import Tool
+from sidecar.services.tool import Tool, present
 
 
 def structured(error: SidecarError) -> dict[str, Any]:
     """The structured form of a refusal, the same from every face."""
-    told = {"success": False, "error": error.message, "error_code": error.code.value}
+    told = {"success": False, "timestamp": present()}
+    told |= {"error": error.message, "error_code": error.code.value}
     return {**told, "hint": error.hint} if error.hint else told
 
 

@@ -309,7 +309,7 @@ def _failing(context: Context, _: Project) -> _Report:
     report = _Report()
     known = failures.everything(context)
     report.values["failures"] = {name: each.count for name, each in known.items()}
-    report.values["escalations"] = len(escalations(context))
+    report.values["escalations"] = sum(not each.resumed_at for each in escalations(context))
     for name, each in known.items():
         if each.blocked:
             report.warn(f"`{name}` is blocked after {each.count} failures: {each.last_error}.")

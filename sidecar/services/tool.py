@@ -36,7 +36,8 @@ class ChangeRequest(Request):
     dry_run: Annotated[bool, Field(description="Check and tell only.")] = False
 
 
-def _now() -> str:
+def present() -> str:
+    """This moment as results carry it: UTC, milliseconds, Z."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -44,7 +45,7 @@ class Result(BaseModel):
     """A tool's answer: the model is the structured form, ``summary`` the text form."""
 
     success: bool = True
-    timestamp: str = Field(default_factory=_now)
+    timestamp: str = Field(default_factory=present)
 
     def structured(self) -> dict[str, Any]:
         """The answer as JSON values; a field without a value is left out."""
