@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sidecar.domain import yaml
+from sidecar.domain.kept import Kept
 from sidecar.domain.modes_load import LoadedMode, LoadResult, Reading, judge, load, read
 from sidecar.domain.modes_profile import Profile, profile_of
 from sidecar.domain.modes_schema import Issue
@@ -26,6 +27,7 @@ __all__ = [
     "parse",
 ]
 KEY = "customModes"
+NOWHERE = Span(0, 0)
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,15 @@ class Mode:
         """A field by its name in the file."""
         return self.node.entry(name)
 
+    def has(self, name: str) -> bool:
+        """Whether a field is there."""
+        return self.node.origin.entry(name) is not None
+
     def text(self, name: str) -> str | None:
         """A field's text."""
-        return _text(self.node.get(name))
+        return _text(self.node.origin.get(name))
 
-    @property
+    @cached_property
     def slug(self) -> str | None:
         """The name by which other files refer to the mode."""
         return self.text("slug") or (_text(self.key) if self.key else None)
@@ -206,6 +212,15 @@ class ModesFile:
             for mode, end in zip(self.modes, ends, strict=False)
             if bisect_left(broken, mode.span.start) == bisect_left(broken, end)
         )
+
+    @cached_property
+    def written(self) -> tuple[str, ...]:
+        """The text of each intact mode that is kept; empty for one that is not."""
+        text = self.source.text
+        extents = (
+            mode.node.extent if isinstance(mode.node, Kept) else NOWHERE for mode in self.intact
+        )
+        return tuple(text[start:end] for start, end in extents)
 
     @property
     def total(self) -> int:

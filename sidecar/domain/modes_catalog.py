@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from sidecar.domain import ecma
+from sidecar.domain.kept import once
 from sidecar.domain.modes import Mode
 
 Origin = Literal["project", "built-in"]
@@ -165,7 +167,7 @@ def known(modes: Iterable[Mode], deprecated: Iterable[str] = ()) -> tuple[KnownM
     own: dict[str, KnownMode] = {}
     for mode in modes:
         if mode.slug and mode.slug not in own:
-            own[mode.slug] = _from_file(mode, dropped)
+            own[mode.slug] = once(mode.node, "known", dropped, partial(_from_file, mode, dropped))
     return (*own.values(), *(mode for mode in BUILT_IN if mode.slug not in own))
 
 

@@ -6,9 +6,12 @@ import json
 from collections.abc import Iterator
 from collections.abc import Mapping as Lookup
 from dataclasses import dataclass
+from functools import partial
+from itertools import zip_longest
 from typing import Any, Literal
 
 from sidecar.domain import yaml
+from sidecar.domain.kept import once
 from sidecar.domain.modes_profile import Profile, profile_of
 from sidecar.domain.modes_schema import Issue, check, kept_groups
 from sidecar.domain.modes_text import Cleaned, clean
@@ -102,7 +105,8 @@ def judge(reading: Reading, filename: str, profile: Profile) -> LoadResult:
     content = reading.content
     if not isinstance(content, dict) or not _truthy(content.get("customModes")):
         return LoadResult("silent-empty", parsed_as=reading.parsed_as)
-    issues = tuple(check(content, profile))
+    nodes = _modes_of(reading)
+    issues = tuple(check(content, profile, nodes))
     if issues:
         lines = "\n".join(f"• {issue.shown}" for issue in issues)
         message = f"Invalid custom modes format in {name}:\n{lines}" if in_project else None
@@ -111,8 +115,19 @@ def judge(reading: Reading, filename: str, profile: Profile) -> LoadResult:
         )
     source = "project" if in_project else "global"
     modes = content["customModes"]
-    loaded = (_loaded(mode, source, profile) for mode in modes) if isinstance(modes, list) else ()
+    loaded = (
+        once(node, "loaded", (source, profile.name), partial(_loaded, mode, source, profile))
+        for mode, node in zip_longest(modes if isinstance(modes, list) else (), nodes)
+    )
     return LoadResult("valid", tuple(loaded), parsed_as=reading.parsed_as)
+
+
+def _modes_of(reading: Reading) -> tuple[Node, ...]:
+    """The nodes of the modes where they are what the content was made of."""
+    root = reading.document.root
+    modes = root.get("customModes") if isinstance(root, Mapping) else None
+    fitting = reading.parsed_as == "yaml" and isinstance(modes, Sequence)
+    return modes.items if fitting and isinstance(modes, Sequence) else ()
 
 
 def error_line(reading: Reading) -> int | None:
@@ -167,13 +182,13 @@ def to_javascript(root: Node | None) -> Value:
         if node is None or isinstance(node, Scalar):
             return None if node is None else node.value
         if id(node) not in known:
-            known[id(node)] = children(node)
+            known[id(node)] = once(node, "value", None, partial(children, node))
         return known[id(node)]
 
     def children(node: Sequence | Mapping) -> Value:
         if isinstance(node, Sequence):
             return [convert(item) for item in node.items]
-        return {key_name(entry.key): convert(entry.value) for entry in node.entries}
+        return {key_name(entry.key): convert(entry.value) for entry in node.origin.entries}
 
     return convert(root)
 

@@ -7,12 +7,16 @@ does not, and a check over a whole list runs only where nothing in that list abo
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import zip_longest
 from typing import NamedTuple, TypeAlias
 
 from sidecar.domain import ecma
+from sidecar.domain.kept import once
 from sidecar.domain.modes_profile import OPTIONAL_TEXTS, REQUIRED_TEXTS, Profile
-from sidecar.domain.tree import Value
+from sidecar.domain.tree import Node, Value
 
 Path: TypeAlias = tuple[str | int, ...]
 SLUG = re.compile(r"[a-zA-Z0-9-]+")
@@ -82,15 +86,20 @@ def wrong_type(expected: str, value: Given) -> str:
     return f"Expected {expected}, received {kind_of(value)}"
 
 
-def check(value: dict[str, Value], profile: Profile) -> list[Issue]:
-    """Every issue of a file's content; none means that the product loads it."""
+def check(value: dict[str, Value], profile: Profile, nodes: Iterable[Node] = ()) -> list[Issue]:
+    """Every issue of a file's content; none means that the product loads it.
+
+    ``nodes`` are those of the modes, if any; what is kept of them is not checked again.
+    """
     checked = Checked()
     modes = value.get("customModes", MISSING)
     if not isinstance(modes, list):
         checked.fail(("customModes",), wrong_type("array", modes))
         return checked.issues
-    for index, mode in enumerate(modes):
-        checked.include(_mode(mode, ("customModes", index), profile))
+    for index, (mode, node) in enumerate(zip_longest(modes, nodes)):
+        path = ("customModes", index)
+        work = partial(_mode, mode, path, profile)
+        checked.include(once(node, "checked", (profile.name, index), work))
     if not checked.aborted:
         slugs = [mode["slug"] for mode in modes if isinstance(mode, dict)]
         if len(slugs) != len(set(map(str, slugs))):

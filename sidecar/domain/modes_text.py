@@ -9,6 +9,7 @@ from functools import cached_property
 
 from sidecar.domain.edit import Edit
 from sidecar.domain.finding import Fix, SyntaxProblem
+from sidecar.domain.kept import Kept
 from sidecar.domain.source import Span
 from sidecar.domain.tree import Document, Entry, Mapping, Node, Scalar, Sequence
 
@@ -47,6 +48,11 @@ class Cleaned:
         """The original offset at which a span that ends here ends."""
         return offset + bisect_right(self.removed, offset - 1) if offset else self.start(0)
 
+    def shift(self, span: Span) -> int | None:
+        """How far a cleaned span is from its original; None where something was taken out of it."""
+        before = bisect_right(self.removed, span.start)
+        return before if before == bisect_right(self.removed, span.end) else None
+
     def span(self, span: Span) -> Span:
         """The original span of a cleaned one."""
         start = self.start(span.start)
@@ -82,12 +88,14 @@ def _fix(fix: Fix, cleaned: Cleaned) -> Fix:
 def _restored(node: Node, cleaned: Cleaned) -> Node:
     span = cleaned.span(node.span)
     match node:
-        case Scalar():
-            return replace(node, span=span)
-        case Sequence(items=items):
-            return replace(node, span=span, items=tuple(_restored(i, cleaned) for i in items))
-        case Mapping(entries=entries):
-            return replace(node, span=span, entries=tuple(_entry(e, cleaned) for e in entries))
+        case Kept() if (by := cleaned.shift(node.extent)) is not None:
+            return node.moved(by)
+        case Scalar(value=value, style=style):
+            return Scalar(span, value, style)
+        case Sequence(items=items, flow=flow):
+            return Sequence(span, tuple(_restored(item, cleaned) for item in items), flow)
+        case Mapping(entries=entries, flow=flow):
+            return Mapping(span, tuple(_entry(entry, cleaned) for entry in entries), flow)
 
 
 def _entry(entry: Entry, cleaned: Cleaned) -> Entry:

@@ -64,12 +64,20 @@ class Mapping:
 
     def entry(self, name: str) -> Entry | None:
         """The last entry with this key, which is the one that JSON.parse keeps."""
-        return next((e for e in reversed(self.entries) if e.key.value == name), None)
+        for entry in reversed(self.entries):
+            if entry.key.value == name:
+                return entry
+        return None
 
     def get(self, name: str) -> Node | None:
         """The value of the last entry with this key."""
         entry = self.entry(name)
         return entry.value if entry else None
+
+    @property
+    def origin(self) -> Mapping:
+        """The mapping where it was first read: its values count, its spans mean nothing."""
+        return self
 
     def names(self) -> Iterator[str]:
         """The keys as text, duplicates included."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from sidecar.domain.edit import Edit
 from sidecar.domain.finding import Fix
+from sidecar.domain.kept import Item, Kept, Recent
 from sidecar.domain.source import Span
 from sidecar.domain.tree import Entry, Mapping, Node, Scalar, Sequence
 from sidecar.domain.yaml_indent import IndentReader, Level
@@ -17,6 +19,8 @@ from sidecar.domain.yaml_text import fold
 from sidecar.domain.yaml_types import tagged, typed
 
 Place = Literal["document", "item", "value", "explicit"]
+# As much text as 40 of the longest mode files examined.
+ITEMS: Recent[tuple[Hashable, ...], Item] = Recent(500_000)
 # Longer implicit keys are refused by the YAML specification, section 7.4.2.
 KEY_LIMIT = 1024
 ONE_LINE = 10**9
@@ -260,8 +264,34 @@ class BlockReader(IndentReader):
         if match and len(match[2]) <= column:
             self.at = match.end()
             return Scalar(Span(*match.span(1)), typed(match[1]))
+        stretch = self.stretch(column)
+        if not stretch:
+            return self._new_item(column)
+        key = (stretch, self.depth, *self.levels)
+        item = ITEMS.get(key, len(stretch))
+        if item is None:
+            return self._noted_item(column, key)
+        start = self.at
+        self.line_start, self.indent = start + item.length, column
+        self.at = self.line_start + column
+        return Kept(item, start)
+
+    def _new_item(self, column: int) -> Node:
         self.at += 1
         return self.block_node(column, "item")
+
+    def _noted_item(self, column: int, key: tuple[Hashable, ...]) -> Node:
+        """Read an item and keep it, unless it has a problem or an anchor."""
+        start, length = self.at, len(str(key[0]))
+        marks = len(self.problems), len(self.noticed)
+        node = self._new_item(column)
+        sound = marks == (len(self.problems), len(self.noticed)) and not self.anchors
+        ended = start + length == self.line_start == self.at - column and self.indent == column
+        if not (sound and ended and isinstance(node, Mapping)):
+            return node
+        item = Item(node, start, length)
+        ITEMS.put(key, item, length)
+        return Kept(item, start)
 
     def _mapping(self, column: int, key: Node | None) -> Mapping:
         start = key.span.start if key else self.at

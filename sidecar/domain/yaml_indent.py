@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from sidecar.domain.edit import Edit
@@ -24,6 +25,13 @@ INDICATORS = frozenset("-?:")
 # The next line where it is as it should be, which it nearly always is.
 NEXT_KEY = re.compile(r"[ \t]*\r?\n( *)(?=[A-Za-z\"'])")
 NEXT_ITEM = re.compile(r"[ \t]*\r?\n( *)(?=- )")
+
+
+@lru_cache(maxsize=64)
+def stretch_below(column: int) -> re.Pattern[str]:
+    """A list item whose dash stands in a column, up to the line of the next item."""
+    deeper, other = f" {{{column + 1}}}[^\\n]*", f" {{0,{column}}}(?:#[^\\n]*|\\r?)"
+    return re.compile(f"-(?: [^\\n]*|\\r?)\\n(?:(?:{deeper}|{other})\\n)*(?= {{{column}}}- )")
 
 
 @dataclass
@@ -63,6 +71,17 @@ class IndentReader(FlowReader):
         elif self.indent != column and self.first_on_line():
             self.bad_indent(column)
         return True
+
+    def stretch(self, column: int) -> str:
+        """The text of an outermost list's item here, empty where more than it decides its tree.
+
+        That is so for the last item, for one that does not begin its line, and behind anchors.
+        """
+        outermost = not any(level.dashes for level in self.levels[:-1])
+        if self.anchors or not outermost or not self.at - self.line_start == column == self.indent:
+            return ""
+        match = stretch_below(column).match(self.text, self.at)
+        return match[0] if match else ""
 
     def _owner(self, *, dash: bool) -> int | None:
         """Which open collection a line belongs to: its level, or the nearest deeper one."""
