@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from sidecar.domain.edit import Edit
 from sidecar.domain.finding import Fix, SyntaxProblem
 from sidecar.domain.json_tokens import COMMENT, END, LITERALS, NUMBER, STRING, WORD, Token, tokens
@@ -28,6 +30,8 @@ _WORDS = {
 }
 
 
+# A tool reads what it has just written, and a writer what the one before it has.
+@lru_cache(maxsize=4)
 def parse(text: str) -> Document:
     """The tree and the problems of a JSON text; never raises."""
     return _Parser(text).document()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 from sidecar.domain.edit import Edit, apply_edits
 from sidecar.domain.markdown import Heading, LineKind, Markdown
@@ -84,8 +85,7 @@ class MemoryFile:
     @property
     def line_count(self) -> int:
         """How many lines the text has; a final line end does not begin another."""
-        lines = self.source.lines
-        return len(lines) if lines[-1] else len(lines) - 1
+        return count_lines(self.source)
 
     def section(self, name: str) -> Section | None:
         """The first section of a short name."""
@@ -104,12 +104,25 @@ class MemoryFile:
         return self.source.slice(entry.span).strip("\r\n")
 
 
+def count_lines(source: Source) -> int:
+    """How many lines a text has; a final line end does not begin another."""
+    lines = source.lines
+    return len(lines) if lines[-1] else len(lines) - 1
+
+
 def parse(text: str, *, path: str = "") -> MemoryFile:
     """The model of a memory file; never raises."""
+    file = _parsed(text)
+    return replace(file, path=path) if path else file
+
+
+# One writer reads again what the one before it has just written.
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> MemoryFile:
     markdown = parse_markdown(text)
     sections = _sections(markdown)
     entries = tuple(_entries(markdown, sections))
-    return MemoryFile(markdown.source, path, markdown, sections, entries)
+    return MemoryFile(markdown.source, "", markdown, sections, entries)
 
 
 def section_name(text: str) -> str | None:

@@ -12,6 +12,7 @@ from sidecar.domain.edit import apply_edits
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.kind import Kind
 from sidecar.domain.memory import MAX_ENTRY_LINES, SECTIONS, Entry, MemoryFile
+from sidecar.domain.source import Source
 from sidecar.domain.timing import format_time
 from sidecar.services.context import Context
 from sidecar.workspace.files import Content
@@ -139,18 +140,20 @@ class _Append:
             self.after, self.changed = file, False
             return None
         limit = self.context.settings.memory_line_limit
-        grown = self._appended(file)
-        moved = memory.archive(file, self.name, free=grown.line_count - limit)
+        grown = apply_edits(text, memory.append_entry(file, self.name, self.entry))
+        lines = memory.count_lines(Source(grown))
+        moved = memory.archive(file, self.name, free=lines - limit)
+        if moved:
+            without = memory.parse(apply_edits(text, memory.remove_entries(moved)))
+            edits = memory.append_entry(without, self.name, self.entry)
+            grown = apply_edits(without.source.text, edits)
+        self.after = self._kept(grown)
         if moved:
             self._archive(file, moved)
-            without = apply_edits(text, memory.remove_entries(moved))
-            grown = self._appended(memory.parse(without))
-        self.after = grown
-        return grown.source.text.encode("utf-8", "surrogateescape")
+        return grown.encode("utf-8", "surrogateescape")
 
-    def _appended(self, file: MemoryFile) -> MemoryFile:
-        edits = memory.append_entry(file, self.name, self.entry)
-        after = memory.parse(apply_edits(file.source.text, edits))
+    def _kept(self, text: str) -> MemoryFile:
+        after = memory.parse(text)
         if after.entry(self.entry_id) is None:
             message = "The memory's Markdown swallows what is appended to it."
             hint = "Close the open code block or HTML comment near its end."

@@ -148,13 +148,19 @@ def _append(context: Context, values: dict[str, str], *, unique: bool) -> None:
 def _columns_ready(context: Context, path: str) -> tuple[str, ...] | None:
     """The log's columns if a row may simply be appended, None if the header must change first."""
     try:
-        head = context.workspace.files.read(path).data[:HEAD_BYTES]
+        head = context.workspace.files.head(path, HEAD_BYTES)
     except SidecarError as error:
         if error.code is not ErrorCode.NOT_FOUND:
             raise
         return None
-    file = timing.parse(head.decode("utf-8", "replace"))
+    file = timing.parse(_to_first_record(head).decode("utf-8", "replace"))
     return None if timing.migrate(file) else file.columns
+
+
+def _to_first_record(head: bytes) -> bytes:
+    """As much as tells the columns: they do not depend on what comes after the first record."""
+    first = head.partition(b"\n")[0]
+    return first if b"\t" in first and not first.lstrip().startswith(b"#") else head
 
 
 def _needs_migration(context: Context, path: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,6 +91,18 @@ class Files:
                 raise
             return edited
         return saved if edited is None or edited.data == saved.data else edited
+
+    def head(self, path: str, size: int) -> bytes:
+        """At most the first ``size`` bytes of a file, however long it is; raises E_NOT_FOUND."""
+
+        def read(real: str) -> bytes:
+            descriptor = self.tree.open(real)
+            try:
+                return replacing.read_all(descriptor, size - 1)
+            finally:
+                os.close(descriptor)
+
+        return self._resolved(path, read)
 
     def _edited(self, path: str) -> Content | None:
         overlay = self.overlays.get(path)

@@ -44,6 +44,10 @@ class _RehearsedFiles(Files):
         known = self.written.get(self.locate(path)) if self.written else None
         return known or super().read(path, limit=limit, prefer_editor=prefer_editor)
 
+    def head(self, path: str, size: int) -> bytes:
+        """The first bytes that would be there."""
+        return self.read(path).data[:size]
+
     def exists(self, path: str) -> bool:
         """Whether the file would be there."""
         return self.locate(path) in self.written or super().exists(path)
