@@ -183,8 +183,13 @@ class ModesFile:
     def document(self) -> Document:
         """The tree and the syntax problems, with spans in the text as it stands in the file."""
         if self.reading.parsed_as == "json":
-            return yaml.parse(self.source.text)
+            return self.unreplaced
         return restore(self.reading.document, self.reading.cleaned)
+
+    @cached_property
+    def unreplaced(self) -> Document:
+        """The text as every other YAML parser reads it, which replaces no characters."""
+        return yaml.parse(self.source.text)
 
     @cached_property
     def list_entry(self) -> Entry | None:

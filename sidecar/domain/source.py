@@ -66,8 +66,10 @@ class Source:
 
     def line_span(self, line: int) -> Span:
         """The span of a line without its line end."""
-        start = self.line_starts[line]
-        return Span(start, start + len(self.lines[line].rstrip("\r\n")))
+        starts = self.line_starts
+        start = starts[line]
+        end = starts[line + 1] if line + 1 < len(starts) else len(self.text)
+        return Span(start, start + len(self.text[start:end].rstrip("\r\n")))
 
     def slice(self, span: Span) -> str:
         """The text of a span."""

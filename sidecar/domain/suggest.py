@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 
 # A sentence may guess more boldly than a fix, which changes the text to its guess.
 _BOLD = 0.5
@@ -25,6 +26,12 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
 
 
 def _alike(word: str, words: Iterable[str], count: int, cutoff: float) -> list[str]:
+    return _close(word, tuple(words), count, cutoff)
+
+
+# The same wrong word stands in many places, and stays there from keystroke to keystroke.
+@lru_cache(maxsize=64)
+def _close(word: str, words: tuple[str, ...], count: int, cutoff: float) -> list[str]:
     folded: dict[str, str] = {}
     for known in words:
         folded.setdefault(_folded(known), known)

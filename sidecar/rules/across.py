@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 from sidecar.domain import js_date, modes_catalog
 from sidecar.domain.edit import Edit
 from sidecar.domain.finding import Fix, Severity
+from sidecar.domain.kept import Kept, once
 from sidecar.domain.kind import Kind
-from sidecar.domain.modes import ModesFile
+from sidecar.domain.modes import Mode, ModesFile
 from sidecar.domain.modes_catalog import KnownMode
 from sidecar.domain.project import Project
 from sidecar.domain.schedules import Schedule, SchedulesFile
@@ -87,25 +89,37 @@ _MENTIONS = (
 )
 
 
-@dataclass(frozen=True)
-class _Text:
-    """One instruction text: whose it is, and where it stands."""
+class _Mention(NamedTuple):
+    """A mode that an instruction text names: whose text, and where."""
 
     owner: str
     span: Span
+    slug: str
 
 
-def _texts(file: SchedulesFile | ModesFile) -> Iterator[_Text]:
+def _mentions(file: SchedulesFile | ModesFile) -> Iterator[_Mention]:
+    text = file.source.text
     if isinstance(file, SchedulesFile):
         for schedule in file.schedules:
             if "taskInstructions" in schedule.fields:
-                yield _Text(f'"{schedule.label}"', schedule.fields["taskInstructions"].span)
+                span = schedule.fields["taskInstructions"].span
+                for place, slug in _named(text, span):
+                    yield _Mention(f'"{schedule.label}"', place, slug)
         return
     for mode in file.modes:
-        for name in ("customInstructions", "roleDefinition", "whenToUse"):
-            entry = mode.entry(name)
-            if entry is not None:
-                yield _Text(f"`{mode.slug}`", entry.value.span)
+        written = text[slice(*mode.node.extent)] if isinstance(mode.node, Kept) else ""
+        start, named = once(mode.node, "mentions", written, partial(_named_by, text, mode))
+        by = mode.span.start - start
+        for place, slug in named:
+            yield _Mention(f"`{mode.slug}`", Span(place.start + by, place.end + by), slug)
+
+
+def _named_by(text: str, mode: Mode) -> tuple[int, list[tuple[Span, str]]]:
+    """Where a mode begins, and the modes that its texts name."""
+    names = ("customInstructions", "roleDefinition", "whenToUse")
+    spans = [mode.node.entry(name) for name in names if mode.has(name)]
+    named = [each for entry in spans if entry for each in _named(text, entry.value.span)]
+    return mode.span.start, named
 
 
 @rule("WS001", Severity.WARNING, Kind.SCHEDULES, Kind.MODES)
@@ -130,20 +144,21 @@ def text_mode_ref(file: SchedulesFile | ModesFile, project: Project) -> Iterator
           - {slug: validation-unit, name: Unit, roleDefinition: Tests., groups: [read]}
     """
     known = _modes(project)
-    for text in _texts(file):
-        for span, slug in _mentions(file.source.text, text.span):
-            if slug in known:
-                continue
-            meant = nearest(slug, known)
-            hint = f" Did you mean `{meant}`?" if meant else ""
-            message = f"The instructions of {text.owner} name the mode `{slug}`, and there is none."
-            fixes = (Fix(f"Write `{meant}`", (Edit(span, meant),), safe=False),) if meant else ()
-            yield Hit(span, message + hint, fixes)
+    for owner, span, slug in _mentions(file):
+        if slug in known:
+            continue
+        meant = nearest(slug, known)
+        hint = f" Did you mean `{meant}`?" if meant else ""
+        message = f"The instructions of {owner} name the mode `{slug}`, and there is none."
+        fixes = (Fix(f"Write `{meant}`", (Edit(span, meant),), safe=False),) if meant else ()
+        yield Hit(span, message + hint, fixes)
 
 
-def _mentions(text: str, span: Span) -> list[tuple[Span, str]]:
+def _named(text: str, span: Span) -> list[tuple[Span, str]]:
     """The modes named in a part of a text, each place once, in order."""
     found: dict[Span, str] = {}
+    if text.find("`", span.start, span.end) < 0:
+        return []
     for pattern in _MENTIONS:
         for match in pattern.finditer(text, span.start, span.end):
             found[Span(*match.span("slug"))] = match["slug"]

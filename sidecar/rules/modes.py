@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from sidecar.domain.edit import Edit
 from sidecar.domain.finding import Fix, Severity
+from sidecar.domain.kept import Kept, once
 from sidecar.domain.kind import Kind
 from sidecar.domain.modes import KEY, ModesFile
 from sidecar.domain.modes_catalog import BUILT_IN_SLUGS
@@ -17,16 +19,15 @@ from sidecar.domain.yaml_edit import rename_key
 from sidecar.rules.modes_syntax import problems
 from sidecar.rules.rule import Hit, rule
 
+INK = re.compile(r"\S")
 COMMENTS = ("//", "/*")
 ALIASES = ("modes", "custom_modes", "custommodes", "mode", "customMode", "agents")
 
 
 def first_line(file: ModesFile) -> Span:
     """The file's first line that is not blank."""
-    for number, line in enumerate(file.source.lines):
-        if line.strip():
-            return file.source.line_span(number)
-    return Span(0, 0)
+    match = INK.search(file.source.text)
+    return file.source.line_span(file.source.position(match.start()).line) if match else Span(0, 0)
 
 
 @rule("RM001", Severity.ERROR, Kind.MODES)
@@ -214,12 +215,21 @@ def _comment_keys(node: Node | None, depth: int) -> Iterator[Scalar]:
         return
     if isinstance(node, Sequence):
         for item in node.items:
+            if isinstance(item, Kept) and _comment_free(item, depth + 1):
+                continue
             yield from _comment_keys(item, depth + 1)
         return
     for entry in node.entries:
         if node.flow and str(entry.key.value).startswith(COMMENTS):
             yield entry.key
         yield from _comment_keys(entry.value, depth + 1)
+
+
+def _comment_free(item: Kept, depth: int) -> bool:
+    def walk() -> bool:
+        return next(_comment_keys(item.origin, depth), None) is None
+
+    return once(item, "comment-free", depth, walk)
 
 
 @rule("RM024", Severity.WARNING, Kind.MODES)

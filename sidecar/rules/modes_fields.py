@@ -22,6 +22,7 @@ from sidecar.domain.yaml_edit import (
     replace_scalar,
     scalar_source,
 )
+from sidecar.rules.each_mode import each_mode
 from sidecar.rules.rule import Hit, rule
 
 WORDS = re.compile(r"[A-Za-z0-9]+")
@@ -43,7 +44,8 @@ def titled(slug: str) -> str:
 
 
 @rule("RM007", Severity.ERROR, Kind.MODES)
-def missing_field(file: ModesFile, _: Project) -> Iterator[Hit]:
+@each_mode
+def missing_field(file: ModesFile, mode: Mode) -> Iterator[Hit]:
     """A mode lacks `slug`, `name`, `roleDefinition` or `groups`.
 
     All four are required; `groups` may be an empty list. One mode without one of them makes Roo
@@ -63,15 +65,14 @@ def missing_field(file: ModesFile, _: Project) -> Iterator[Hit]:
             roleDefinition: You write documentation.
             groups: []
     """
-    for mode in file.intact:
-        missing = [name for name in (*REQUIRED_TEXTS, "groups") if mode.entry(name) is None]
-        if missing and _is_comment(mode):
-            continue
-        for name in missing:
-            message = f"This mode has no `{name}`, and {loses_all(file)}. Add it" + (
-                ", at least as `[]`." if name == "groups" else "."
-            )
-            yield Hit(mode.head, message, _stub(file, mode, name))
+    missing = [name for name in (*REQUIRED_TEXTS, "groups") if not mode.has(name)]
+    if missing and _is_comment(mode):
+        return
+    for name in missing:
+        message = f"This mode has no `{name}`, and {loses_all(file)}. Add it" + (
+            ", at least as `[]`." if name == "groups" else "."
+        )
+        yield Hit(mode.head, message, _stub(file, mode, name))
 
 
 def _is_comment(mode: Mode) -> bool:
@@ -107,7 +108,8 @@ def _entry_before(mode: Mode, name: str) -> Entry | None:
 
 
 @rule("RM008", Severity.ERROR, Kind.MODES)
-def empty_required(file: ModesFile, _: Project) -> Iterator[Hit]:
+@each_mode
+def empty_required(file: ModesFile, mode: Mode) -> Iterator[Hit]:
     """A mode's `name` or `roleDefinition` is empty.
 
     Both need at least one character. An empty one makes Roo reject the whole file.
@@ -125,19 +127,16 @@ def empty_required(file: ModesFile, _: Project) -> Iterator[Hit]:
             roleDefinition: You write documentation.
             groups: [read]
     """
-    for mode in file.intact:
-        for name in ("name", "roleDefinition"):
-            node = mode.node.get(name)
-            if isinstance(node, Scalar) and node.value == "":
-                title = titled(mode.slug or "mode")
-                text = title if name == "name" else f"You are {mode.name or title}."
-                source = scalar_source(text, node.style)
-                space = "" if node.style in {Style.SINGLE, Style.DOUBLE} else " "
-                fix = Fix(
-                    "Fill it in from the slug", (Edit(node.span, space + source),), safe=False
-                )
-                message = f"`{name}` is empty, and {loses_all(file)}. Write at least one character."
-                yield Hit(_span(mode, name), message, (fix,))
+    for name in ("name", "roleDefinition"):
+        node = mode.node.get(name)
+        if isinstance(node, Scalar) and node.value == "":
+            title = titled(mode.slug or "mode")
+            text = title if name == "name" else f"You are {mode.name or title}."
+            source = scalar_source(text, node.style)
+            space = "" if node.style in {Style.SINGLE, Style.DOUBLE} else " "
+            fix = Fix("Fill it in from the slug", (Edit(node.span, space + source),), safe=False)
+            message = f"`{name}` is empty, and {loses_all(file)}. Write at least one character."
+            yield Hit(_span(mode, name), message, (fix,))
 
 
 def _span(mode: Mode, name: str) -> Span:
@@ -149,7 +148,8 @@ def _span(mode: Mode, name: str) -> Span:
 
 
 @rule("RM009", Severity.ERROR, Kind.MODES)
-def bad_slug(file: ModesFile, _: Project) -> Iterator[Hit]:
+@each_mode
+def bad_slug(file: ModesFile, mode: Mode) -> Iterator[Hit]:
     """A slug holds something else than letters, digits and dashes.
 
     Underscores, spaces, dots, emoji and the empty slug make Roo reject the whole file. After
@@ -168,19 +168,18 @@ def bad_slug(file: ModesFile, _: Project) -> Iterator[Hit]:
             roleDefinition: You write documentation.
             groups: [read]
     """
-    for mode in file.intact:
-        node = mode.node.get("slug")
-        if not isinstance(node, Scalar) or not isinstance(node.value, str):
-            continue
-        if SLUG.fullmatch(node.value):
-            continue
-        better = slugified(node.value or mode.name or "")
-        message = (
-            f"The slug `{node.value}` may hold only letters, digits and dashes; "
-            f"{loses_all(file)}. Use `{better}`."
-        )
-        fix = Fix(f"Change to `{better}`", (replace_scalar(node, better),), safe=False)
-        yield Hit(_span(mode, "slug"), message, (fix,))
+    node = mode.node.get("slug")
+    if not isinstance(node, Scalar) or not isinstance(node.value, str):
+        return
+    if SLUG.fullmatch(node.value):
+        return
+    better = slugified(node.value or mode.name or "")
+    message = (
+        f"The slug `{node.value}` may hold only letters, digits and dashes; "
+        f"{loses_all(file)}. Use `{better}`."
+    )
+    fix = Fix(f"Change to `{better}`", (replace_scalar(node, better),), safe=False)
+    yield Hit(_span(mode, "slug"), message, (fix,))
 
 
 @rule("RM011", Severity.ERROR, Kind.MODES)
@@ -213,15 +212,15 @@ def duplicate_slug(file: ModesFile, _: Project) -> Iterator[Hit]:
     """
     first: dict[str, Mode] = {}
     for mode in file.modes:
+        slug = mode.text("slug")
+        if slug is None or first.setdefault(slug, mode) is mode:
+            continue
         node = mode.node.get("slug")
-        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+        if not isinstance(node, Scalar):
             continue
-        if node.value not in first:
-            first[node.value] = mode
-            continue
-        line = file.source.position(first[node.value].head.start).line + 1
+        line = file.source.position(first[slug].head.start).line + 1
         message = (
-            f"The slug `{node.value}` is taken by the mode in line {line}, and {loses_all(file)}. "
+            f"The slug `{slug}` is taken by the mode in line {line}, and {loses_all(file)}. "
             "Rename or delete one of the two."
         )
         yield Hit(_span(mode, "slug"), message, _other_slug(file, mode, node))
@@ -243,7 +242,8 @@ def _other_slug(file: ModesFile, mode: Mode, node: Scalar) -> tuple[Fix, ...]:
 
 
 @rule("RM014", Severity.ERROR, Kind.MODES)
-def bad_source(file: ModesFile, _: Project) -> Iterator[Hit]:
+@each_mode
+def bad_source(file: ModesFile, mode: Mode) -> Iterator[Hit]:
     """A mode's `source` is a word that Roo does not know.
 
     Only `project` and `global` are allowed, and Roo sets the field itself by the file in which the
@@ -263,23 +263,22 @@ def bad_source(file: ModesFile, _: Project) -> Iterator[Hit]:
             roleDefinition: You write documentation.
             groups: [read]
     """
-    for mode in file.intact:
-        entry = mode.entry("source")
-        if entry is None:
-            continue
-        if isinstance(entry.value, Scalar) and entry.value.value in file.profile.sources:
-            continue
-        words = " or ".join(f"`{source}`" for source in file.profile.sources)
-        message = (
-            f"`source` can only be {words}, and {loses_all(file)}. "
-            f"Remove the key: {file.profile.title} sets it by itself."
-        )
-        fix = Fix("Remove `source`", (remove_entry(file.source.text, mode.node, entry),))
-        yield Hit(_span(mode, "source"), message, (fix,))
+    entry = mode.entry("source")
+    if entry is None:
+        return
+    if isinstance(entry.value, Scalar) and entry.value.value in file.profile.sources:
+        return
+    words = " or ".join(f"`{source}`" for source in file.profile.sources)
+    message = (
+        f"`source` can only be {words}, and {loses_all(file)}. "
+        f"Remove the key: {file.profile.title} sets it by itself."
+    )
+    fix = Fix("Remove `source`", (remove_entry(file.source.text, mode.node, entry),))
+    yield Hit(_span(mode, "source"), message, (fix,))
 
 
 @rule("RM037", Severity.ERROR, Kind.MODES)
-def wrong_field_type(file: ModesFile, _: Project) -> Iterator[Hit]:
+def wrong_field_type(file: ModesFile, project: Project) -> Iterator[Hit]:
     """A value has another type than Roo expects.
 
     YAML reads `123` as a number, `true` as a boolean and an empty value as null, while Roo wants
@@ -306,16 +305,20 @@ def wrong_field_type(file: ModesFile, _: Project) -> Iterator[Hit]:
             groups: [read]
     """
     yield from _not_modes(file)
-    for mode in file.intact:
-        for name in (*REQUIRED_TEXTS, *OPTIONAL_TEXTS, *file.profile.texts):
-            entry = mode.entry(name)
-            if entry is None or (isinstance(entry.value, Scalar) and _is_text(entry.value)):
-                continue
-            message = (
-                f"`{name}` must be text, and {loses_all(file)} "
-                f"({wrong_type('string', _sample(entry.value))})."
-            )
-            yield Hit(_span(mode, name), message, _as_text(file, mode, entry))
+    yield from _wrong_texts(file, project)
+
+
+@each_mode
+def _wrong_texts(file: ModesFile, mode: Mode) -> Iterator[Hit]:
+    for name in (*REQUIRED_TEXTS, *OPTIONAL_TEXTS, *file.profile.texts):
+        entry = mode.entry(name)
+        if entry is None or (isinstance(entry.value, Scalar) and _is_text(entry.value)):
+            continue
+        message = (
+            f"`{name}` must be text, and {loses_all(file)} "
+            f"({wrong_type('string', _sample(entry.value))})."
+        )
+        yield Hit(_span(mode, name), message, _as_text(file, mode, entry))
 
 
 def _is_text(node: Scalar) -> bool:

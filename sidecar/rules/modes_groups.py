@@ -11,11 +11,11 @@ from sidecar.domain.edit import Edit
 from sidecar.domain.finding import Fix, Severity
 from sidecar.domain.kind import Kind
 from sidecar.domain.modes import Group, Mode, ModesFile
-from sidecar.domain.project import Project
 from sidecar.domain.source import Span
 from sidecar.domain.suggest import nearest
 from sidecar.domain.tree import Entry, Mapping, Node, Scalar, Sequence
 from sidecar.domain.yaml_edit import remove_item, replace_scalar, scalar_source
+from sidecar.rules.each_mode import each_mode
 from sidecar.rules.modes_fields import loses_all
 from sidecar.rules.rule import Hit, rule
 
@@ -43,19 +43,17 @@ MEANT = {
 class Placed(NamedTuple):
     """A tool group where it stands."""
 
-    mode: Mode
     entry: Entry
     position: int
     group: Group
 
 
-def each_group(file: ModesFile) -> Iterator[Placed]:
-    """Every tool group of the modes that can be judged."""
-    for mode in file.intact:
-        entry = mode.entry("groups")
-        if entry is not None:
-            for index, group in enumerate(mode.groups):
-                yield Placed(mode, entry, index, group)
+def groups_of(mode: Mode) -> Iterator[Placed]:
+    """Every tool group of a mode."""
+    entry = mode.entry("groups")
+    if entry is not None:
+        for index, group in enumerate(mode.groups):
+            yield Placed(entry, index, group)
 
 
 def is_dropped(file: ModesFile, group: Group) -> bool:
@@ -64,7 +62,8 @@ def is_dropped(file: ModesFile, group: Group) -> bool:
 
 
 @rule("RM006", Severity.ERROR, Kind.MODES)
-def unknown_group(file: ModesFile, _: Project) -> Iterator[Hit]:
+@each_mode
+def unknown_group(file: ModesFile, mode: Mode) -> Iterator[Hit]:
     """A tool group does not exist in this product.
 
     Roo knows `read`, `edit`, `command`, `mcp` and `modes`, in lower case. Any other word makes it
@@ -94,7 +93,7 @@ def unknown_group(file: ModesFile, _: Project) -> Iterator[Hit]:
               - read
               - command
     """
-    for placed in each_group(file):
+    for placed in groups_of(mode):
         group = placed.group
         name, node = group.name, group.name_node
         if name is None or node is None or name in file.profile.groups or is_dropped(file, group):
@@ -130,7 +129,8 @@ def _name_of(item: Node) -> str | None:
 
 
 @rule("RM013", Severity.ERROR, Kind.MODES)
-def tuple_shape(file: ModesFile, _: Project) -> Iterator[Hit]:
+@each_mode
+def tuple_shape(file: ModesFile, mode: Mode) -> Iterator[Hit]:
     r"""A tool group with options is not written as a pair.
 
     A group is a name, or a list of exactly two items: the name and a mapping with `fileRegex` and
@@ -173,11 +173,10 @@ def tuple_shape(file: ModesFile, _: Project) -> Iterator[Hit]:
                 - fileRegex: \.md$
                   description: Markdown only
     """
-    for mode in file.intact:
-        entry = mode.entry("groups")
-        if entry is not None and not isinstance(entry.value, Sequence):
-            yield _not_a_list(file, entry)
-    for group in (placed.group for placed in each_group(file)):
+    entry = mode.entry("groups")
+    if entry is not None and not isinstance(entry.value, Sequence):
+        yield _not_a_list(file, entry)
+    for group in (placed.group for placed in groups_of(mode)):
         if is_dropped(file, group) or _well_shaped(group):
             continue
         message = (
@@ -189,7 +188,7 @@ def tuple_shape(file: ModesFile, _: Project) -> Iterator[Hit]:
             if group.span.end > group.span.start
             else Span(group.span.start, group.span.start)
         )
-        yield Hit(span, message, _reshaped(file, group))
+        yield Hit(span, message, _reshaped(file, group, quote=mode.node.flow))
 
 
 def _not_a_list(file: ModesFile, entry: Entry) -> Hit:
@@ -223,12 +222,11 @@ def _well_shaped(group: Group) -> bool:
     return all(v is None or (isinstance(v, Scalar) and isinstance(v.value, str)) for v in values)
 
 
-def _reshaped(file: ModesFile, group: Group) -> tuple[Fix, ...]:
+def _reshaped(file: ModesFile, group: Group, *, quote: bool) -> tuple[Fix, ...]:
     """The same group as a name or as a pair in brackets."""
     name, options = _meaning(group.node)
     if name is None or name not in file.profile.groups:
         return ()
-    quote = file.source.text.lstrip().startswith("{")
     shown = [f"{_key(k, quote=quote)}: {scalar_source(v, quote=True)}" for k, v in options.items()]
     word = scalar_source(name, quote=quote)
     source = f"[{word}, {{{', '.join(shown)}}}]" if shown else word
@@ -268,7 +266,8 @@ def _options_into(part: Mapping, options: dict[str, str], name: str | None) -> s
 
 
 @rule("RM015", Severity.ERROR, Kind.MODES)
-def duplicate_group(file: ModesFile, _: Project) -> Iterator[Hit]:
+@each_mode
+def duplicate_group(file: ModesFile, mode: Mode) -> Iterator[Hit]:
     """A tool group is listed twice in one mode.
 
     Roo compares by name, so `edit` and a pair that begins with `edit` are the same, and two pairs
@@ -287,14 +286,13 @@ def duplicate_group(file: ModesFile, _: Project) -> Iterator[Hit]:
             roleDefinition: You write documentation.
             groups: [read, edit]
     """
-    seen: dict[int, set[str]] = {}
-    for placed in each_group(file):
+    seen: set[str] = set()
+    for placed in groups_of(mode):
         group, name = placed.group, placed.group.name
-        names = seen.setdefault(placed.mode.index, set())
         if name is None or is_dropped(file, group) or name not in file.profile.groups:
             continue
-        if name not in names:
-            names.add(name)
+        if name not in seen:
+            seen.add(name)
             continue
         message = f"`{name}` is listed twice in this mode, and {loses_all(file)}. Remove one."
         edit = remove_item(file.source.text, placed.entry, placed.position)
@@ -304,7 +302,8 @@ def duplicate_group(file: ModesFile, _: Project) -> Iterator[Hit]:
 
 
 @rule("RM016", Severity.WARNING, Kind.MODES)
-def deprecated_browser(file: ModesFile, _: Project) -> Iterator[Hit]:
+@each_mode
+def deprecated_browser(file: ModesFile, mode: Mode) -> Iterator[Hit]:
     """The tool group `browser` is ignored.
 
     Roo removed it in 3.48 (February 2026) and drops it silently, so the mode has no browser. Kilo
@@ -333,7 +332,7 @@ def deprecated_browser(file: ModesFile, _: Project) -> Iterator[Hit]:
             groups:
               - read
     """
-    for placed in each_group(file):
+    for placed in groups_of(mode):
         group = placed.group
         if not is_dropped(file, group):
             continue

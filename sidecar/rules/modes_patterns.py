@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from sidecar.domain import ecma
 from sidecar.domain.finding import Fix, Severity
 from sidecar.domain.kind import Kind
-from sidecar.domain.modes import ModesFile
-from sidecar.domain.project import Project
+from sidecar.domain.modes import Mode, ModesFile
 from sidecar.domain.yaml_edit import replace_scalar
+from sidecar.rules.each_mode import each_mode
 from sidecar.rules.modes_fields import loses_all
-from sidecar.rules.modes_groups import each_group, is_dropped
+from sidecar.rules.modes_groups import groups_of, is_dropped
 from sidecar.rules.rule import Hit, rule
 
 
 @rule("RM012", Severity.ERROR, Kind.MODES)
-def bad_file_regex(file: ModesFile, _: Project) -> Iterator[Hit]:
+@each_mode
+def bad_file_regex(file: ModesFile, mode: Mode) -> Iterator[Hit]:
     r"""A `fileRegex` is no JavaScript regular expression.
 
     Roo compiles the pattern without flags and rejects the whole file where that fails. Globs such
@@ -51,7 +52,7 @@ def bad_file_regex(file: ModesFile, _: Project) -> Iterator[Hit]:
               - - edit
                 - fileRegex: \.md$
     """
-    for group in (placed.group for placed in each_group(file)):
+    for group in (placed.group for placed in groups_of(mode)):
         node, pattern = group.file_regex_node, group.file_regex
         if node is None or not pattern or is_dropped(file, group):
             continue

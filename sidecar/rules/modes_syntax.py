@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sidecar.domain import yaml
 from sidecar.domain.edit import Edit
 from sidecar.domain.finding import Fix, Severity, SyntaxProblem
 from sidecar.domain.kind import Kind
@@ -29,9 +28,9 @@ def problems(file: ModesFile) -> tuple[SyntaxProblem, ...]:
 def rewritten(file: ModesFile) -> dict[int, Scalar]:
     """The problems, by index, that only the product's change of characters makes, with the text."""
     text = file.source.text
-    if not any(char in text for char in REWRITTEN):
+    if not problems(file) or not any(char in text for char in REWRITTEN):
         return {}
-    tree = yaml.parse(text)
+    tree = file.unreplaced
     own = {file.source.position(problem.span.start).line for problem in tree.problems}
     found: dict[int, Scalar] = {}
     for index, problem in enumerate(problems(file)):
@@ -215,10 +214,10 @@ def yaml_feature(file: ModesFile, _: Project) -> Iterator[Hit]:
         if problem.kind in FEATURES and index not in elsewhere:
             yield _hit(problem)
     for mode in file.modes:
-        merge = mode.entry("<<")
+        merge = mode.entry("<<") if mode.has("<<") else None
         if merge is None:
             continue
-        failing = any(mode.entry(name) is None for name in ("name", "roleDefinition", "groups"))
+        failing = not all(mode.has(name) for name in ("name", "roleDefinition", "groups"))
         message = (
             f"{file.profile.title} does not apply the merge key `<<`: none of its fields reach "
             "this mode. Write the fields out."
