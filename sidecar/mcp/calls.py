@@ -15,14 +15,24 @@ from sidecar.services.tool import Result
 
 log = logging.getLogger(__name__)
 
+# No model reads as much; beyond it a client only runs out of memory.
+MAX_RESULT_BYTES = 16 * 1024 * 1024
+
 
 def answered(result: Result) -> CallToolResult:
-    """A result in both forms, each complete on its own."""
+    """A result in both forms, each complete on its own; raises SidecarError E_TOO_LARGE."""
     structured, text = result.structured(), result.summary()
     try:
-        pydantic_core.to_json((structured, text))
+        size = len(pydantic_core.to_json((structured, text)))
     except pydantic_core.PydanticSerializationError:
         structured, text = _sendable(structured), _sendable(text)
+        size = len(pydantic_core.to_json((structured, text)))
+    if size > MAX_RESULT_BYTES:
+        raise SidecarError(
+            ErrorCode.TOO_LARGE,
+            f"The result has {size} bytes; a result may have {MAX_RESULT_BYTES}.",
+            hint="Ask for less: fewer entries, a range of lines. What was to change, is changed.",
+        )
     return CallToolResult(
         content=[TextContent(type="text", text=text)], structured_content=structured
     )

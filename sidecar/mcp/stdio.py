@@ -1,7 +1,7 @@
 """MCP over standard input and output, with what the SDK's own transport leaves open.
 
-Malformed lines get an answer, signals and end of input end the process at once, a line has a
-limit, and a request id in use is refused.
+Malformed lines get an answer, signals and end of input end the process at once, a message has a
+limit and either framing, and a request id in use is refused.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -31,48 +30,38 @@ from mcp_types import (
 )
 
 from sidecar.mcp import wire
+from sidecar.mcp.framing import Incoming, Line
+from sidecar.mcp.opening import Wire, claim
 
 log = logging.getLogger(__name__)
 
-_CHUNK = 65_536
 _BACKLOG = 64
 # Cline sends SIGTERM 250 ms after it has closed our input.
 GRACE_SECONDS = 0.15
 
 Inbox = MemoryObjectSendStream[SessionMessage | Exception]
-Line = bytes | None
 Outbox = MemoryObjectReceiveStream[SessionMessage]
 
 
-def serve(server: Server[Any]) -> int:
+def serve(server: Server[Any], claimed: Wire | None = None) -> int:
     """Serve until the input ends or a signal comes; returns the exit code.
+
+    What an opening has ``claimed`` and answered already is not answered again.
 
     A tool that still runs then is left behind: its thread cannot be stopped, so the caller should
     end the process by ``os._exit``; every write is atomic.
     """
-    source, sink = _claim(0, os.O_RDONLY), _claim(1, os.O_WRONLY)
-    asyncio.run(_Connection(source, sink).serve(server))
+    asyncio.run(_Connection(claimed or claim()).serve(server))
     return 0
-
-
-def _claim(number: int, flags: int) -> int:
-    """Take the wire away from a standard descriptor, so that no print or child can reach it."""
-    private = os.dup(number)
-    if flags == os.O_RDONLY:
-        nowhere = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nowhere, number)
-        os.close(nowhere)
-    else:
-        os.dup2(2, number)
-    return private
 
 
 class _Connection:
     """One client on one pair of descriptors."""
 
-    def __init__(self, source: int, sink: int) -> None:
-        self._source = source
-        self._sink = sink
+    def __init__(self, claimed: Wire) -> None:
+        self._incoming = Incoming(claimed.source, claimed.read)
+        self._sink = claimed.sink
+        self._answered = set(claimed.answered)
         self._outgoing: queue.Queue[bytes | None] = queue.Queue(_BACKLOG)
         self._in_use: set[str | int] = set()
         self._all_answered = asyncio.Event()
@@ -101,7 +90,7 @@ class _Connection:
 
     def _read_lines(self, inbox: Inbox, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            for lines in _lines(self._source):
+            for lines in self._incoming.messages():
                 asyncio.run_coroutine_threadsafe(self._receive(lines, inbox), loop).result()
             asyncio.run_coroutine_threadsafe(self._ended(inbox), loop).result()
         except (RuntimeError, concurrent.futures.CancelledError, anyio.BrokenResourceError):
@@ -132,9 +121,14 @@ class _Connection:
     async def _send_all(self, outbox: Outbox) -> None:
         async for each in outbox:
             message = each.message
-            await self._send(message)
-            if isinstance(message, JSONRPCResponse | JSONRPCError) and message.id is not None:
-                self._released(message.id)
+            if not isinstance(message, JSONRPCResponse | JSONRPCError) or message.id is None:
+                await self._send(message)
+                continue
+            if message.id in self._answered:
+                self._answered.discard(message.id)
+            else:
+                await self._send(message)
+            self._released(message.id)
 
     def _released(self, request_id: str | int) -> None:
         self._in_use.discard(request_id)
@@ -142,7 +136,8 @@ class _Connection:
             self._all_answered.set()
 
     async def _send(self, message: JSONRPCMessage) -> None:
-        line = message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+        told = message.model_dump_json(by_alias=True, exclude_unset=True).encode()
+        line = self._incoming.outgoing(told)
         try:
             self._outgoing.put_nowait(line)
         except queue.Full:
@@ -162,26 +157,6 @@ class _Connection:
         with suppress(queue.Full):  # a full queue has no reader, and so nobody to lose an answer
             self._outgoing.put(None, timeout=GRACE_SECONDS)
             writer.join(GRACE_SECONDS)
-
-
-def _lines(source: int) -> Iterator[list[Line]]:
-    """The lines of each chunk read, without blank ones; None stands for one over the limit."""
-    rest, skipping = bytearray(), False
-    while chunk := os.read(source, _CHUNK):
-        head, newline, tail = chunk.rpartition(b"\n")
-        if newline:
-            whole: list[Line] = [*(bytes(rest) + head).split(b"\n")]
-            if skipping:
-                whole[0] = None
-            rest, skipping = bytearray(), False
-            if lines := [line for line in whole if line is None or line.strip()]:
-                yield lines
-        if not skipping:
-            rest += tail
-        if len(rest) > wire.MAX_LINE_BYTES:
-            rest, skipping = bytearray(), True
-    if skipping or rest.strip():
-        yield [None if skipping else bytes(rest)]
 
 
 def _cancelled(message: JSONRPCNotification) -> str | int:

@@ -48,9 +48,13 @@ class Wire:
         self.process.stdin.write(line + b"\n")
         self.process.stdin.flush()
 
+    def line(self) -> bytes | None:
+        """The next line as it came; None at the end."""
+        return self._answers.get(timeout=PATIENCE)
+
     def receive(self) -> Any:
         """The next line, as JSON; None at the end."""
-        line = self._answers.get(timeout=PATIENCE)
+        line = self.line()
         return None if line is None else json.loads(line)
 
     def request(self, method: str, params: Any = None, *, number: Any = 1) -> Any:
