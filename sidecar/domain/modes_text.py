@@ -35,6 +35,8 @@ class Cleaned:
     @cached_property
     def removed(self) -> list[int]:
         """For each removed character the cleaned offset before which it stood."""
+        if len(self.original) == len(self.text):
+            return []
         offsets = [0] if self.original.startswith(BYTE_ORDER_MARK) else []
         for match in re.finditer(f"[{REMOVED}]", self.original):
             offsets.append(match.start() - len(offsets))
@@ -62,7 +64,7 @@ class Cleaned:
 def clean(text: str) -> Cleaned:
     """Strip the byte order mark, then replace or remove characters as Roo 3.22 and later do."""
     stripped = text.removeprefix(BYTE_ORDER_MARK)
-    if not REPLACED.search(stripped):
+    if stripped.isascii() or not REPLACED.search(stripped):
         return Cleaned(text, stripped)
     return Cleaned(text, stripped.translate(REPLACEMENTS))
 

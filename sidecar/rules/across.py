@@ -143,8 +143,9 @@ def text_mode_ref(file: SchedulesFile | ModesFile, project: Project) -> Iterator
         customModes:
           - {slug: validation-unit, name: Unit, roleDefinition: Tests., groups: [read]}
     """
-    known = _modes(project)
-    for owner, span, slug in _mentions(file):
+    mentions = list(_mentions(file))
+    known = _modes(project) if mentions else {}
+    for owner, span, slug in mentions:
         if slug in known:
             continue
         meant = nearest(slug, known)
