@@ -7,7 +7,8 @@ import json
 import sys
 from typing import Any
 
-from sidecar.cli.workspace import add_workspace_argument, open_workspace, root_of
+from sidecar.cli.arguments import add_workspace_argument
+from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.services import refusal
 from sidecar.services.calling import called

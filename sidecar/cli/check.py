@@ -10,8 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from sidecar.cli import formats
+from sidecar.cli.arguments import add_workspace_argument
 from sidecar.cli.targets import Target, targets
-from sidecar.cli.workspace import add_workspace_argument, open_workspace, root_of
+from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.domain.finding import Severity
 from sidecar.domain.kind import Kind
 from sidecar.domain.project import Project

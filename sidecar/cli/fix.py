@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import difflib
 
+from sidecar.cli.arguments import add_workspace_argument
 from sidecar.cli.main import refuse
 from sidecar.cli.targets import Target, targets
-from sidecar.cli.workspace import add_workspace_argument, open_workspace, root_of
+from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.services.diagnosis import decoded
 from sidecar.services.fixes import fixed
 from sidecar.services.project import MAX_STATE_FILE_BYTES, load_project

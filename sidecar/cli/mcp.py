@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import logging
+import gc
 import os
-import socket
 import sys
 from contextlib import suppress
 from typing import NoReturn
 
-from sidecar import app
-from sidecar.cli.workspace import add_workspace_argument, open_workspace, root_of
-from sidecar.mcp import http, stdio, token
-from sidecar.services.context import Context
-from sidecar.workspace.user_dirs import UserDirs
+from sidecar.cli.arguments import add_http_arguments, add_workspace_argument
+from sidecar.mcp import opening
 
 NAME = "mcp"
 
@@ -27,57 +23,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_http_arguments(parser)
 
 
-def add_http_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare where HTTP listens and whether it asks for the token."""
-    parser.add_argument("--host", help="address to listen on (default: setting `host`)")
-    parser.add_argument("--port", type=int, help="port to listen on (default: setting `port`)")
-    parser.add_argument(
-        "--no-token", action="store_true", help="ask for no token; on a loopback address alone"
-    )
-
-
 def run(options: argparse.Namespace) -> int:
     """Serve until the client leaves or a signal comes."""
-    context = open_workspace(root_of(options))
-    return serve_http(context, options) if options.http else serve_stdio(context)
+    return serve_http(options) if options.http else serve_stdio(options)
 
 
-def serve_stdio(context: Context) -> NoReturn:
-    """Serve one client on stdin and stdout."""
-    _log_to_stderr()
-    leave(stdio.serve(app.mcp_server(context)))
+def serve_stdio(options: argparse.Namespace) -> NoReturn:
+    """Serve one client on stdin and stdout; its first questions are answered at once."""
+    begun = opening.begin()
+    gc.disable()  # what is imported stays; looking for garbage among it takes a sixth of the start
+    from sidecar.cli import serving  # noqa: PLC0415 - clients must not wait for it
+
+    leave(serving.serve_stdio(options, begun))
 
 
-def serve_http(context: Context, options: argparse.Namespace) -> NoReturn:
+def serve_http(options: argparse.Namespace) -> NoReturn:
     """Serve many clients over HTTP."""
-    _log_to_stderr()
-    listener, rules, told = listening(context, options)
-    print(f"MCP on {told}", file=sys.stderr)
-    leave(http.serve(app.mcp_server(context), listener, rules))
+    from sidecar.cli import serving  # noqa: PLC0415 - the other transport must not wait for it
 
-
-def listening(
-    context: Context, options: argparse.Namespace
-) -> tuple[socket.socket, http.Access, str]:
-    """A listening socket, who may use it, and the sentence that tells a person."""
-    host = context.settings.host if options.host is None else options.host
-    port = context.settings.port if options.port is None else options.port
-    secret = None if options.no_token else token.current(UserDirs.locate())
-    rules = http.access(host, secret, context.settings.allowed_hosts)
-    listener = http.listen(host, port)
-    shown = f"[{host}]" if ":" in host else host
-    base = f"http://{shown}:{listener.getsockname()[1]}"
-    if secret is None:
-        asked = "WARNING: no token is asked for; every program on this machine may use the tools"
-    else:
-        asked = "clients send `Authorization: Bearer …`; `sidecar token` shows it"
-    return listener, rules, f"{base}/mcp, for old clients {base}/sse; {asked}"
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-    )
+    leave(serving.serve_http(options))
 
 
 def leave(code: int) -> NoReturn:

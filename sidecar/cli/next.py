@@ -10,7 +10,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sidecar.cli.workspace import add_workspace_argument, open_workspace, root_of
+from sidecar.cli.arguments import add_workspace_argument
+from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.domain.calendar import Calendar, describe, explain, slots
 from sidecar.services.context import Context
 from sidecar.services.project import zone

@@ -6,9 +6,10 @@ import argparse
 from collections.abc import Sequence
 
 from sidecar import __version__, app
+from sidecar.cli.arguments import add_http_arguments, add_workspace_argument
 from sidecar.cli.formats import write_text
-from sidecar.cli.mcp import add_http_arguments, listening
-from sidecar.cli.workspace import add_workspace_argument, open_workspace, root_of
+from sidecar.cli.serving import listening
+from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.mcp import http
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import FileReport

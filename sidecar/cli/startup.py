@@ -8,9 +8,8 @@ import sys
 
 from sidecar import __version__
 from sidecar.cli import mcp
-from sidecar.cli.workspace import add_workspace_argument, open_workspace, root_of
+from sidecar.cli.arguments import add_http_arguments, add_workspace_argument
 from sidecar.domain.errors import SidecarError
-from sidecar.services.registry import TOOLS
 
 NAME = "startup"
 UNAVAILABLE = 1
@@ -21,17 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", choices=["stdio", "http", "auto"], default="auto")
     parser.add_argument("--info", action="store_true", help="print what would be served, as JSON")
     add_workspace_argument(parser)
-    mcp.add_http_arguments(parser)
+    add_http_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve in the mode asked for; ``--info`` prints and creates nothing."""
     if options.info:
         return _print_info(options)
-    context = open_workspace(root_of(options))
-    if _mode(options) == "http":
-        return mcp.serve_http(context, options)
-    return mcp.serve_stdio(context)
+    return mcp.serve_http(options) if _mode(options) == "http" else mcp.serve_stdio(options)
 
 
 def main() -> int:
@@ -52,20 +48,12 @@ def _mode(options: argparse.Namespace) -> str:
 
 
 def _print_info(options: argparse.Namespace) -> int:
+    from sidecar.cli.serving import served  # noqa: PLC0415 - a client on stdio must not wait for it
+
     info = {"name": "loop-orchestrator", "version": __version__, "mode": _mode(options)}
     try:
-        context = open_workspace(root_of(options))
+        told = {"available": True, **served(options)}
     except SidecarError as error:
-        print(json.dumps({**info, "available": False, "reason": str(error)}, indent=2))
-        return UNAVAILABLE
-    settings = context.settings
-    served = {
-        "available": True,
-        "workspace": str(context.workspace.root),
-        "transports": ["stdio", "http", "sse"],
-        "host": settings.host if options.host is None else options.host,
-        "port": settings.port if options.port is None else options.port,
-        "tools": list(TOOLS),
-    }
-    print(json.dumps({**info, **served}, indent=2))
-    return 0
+        told = {"available": False, "reason": str(error)}
+    print(json.dumps({**info, **told}, indent=2))
+    return 0 if told["available"] else UNAVAILABLE

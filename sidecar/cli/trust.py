@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from sidecar.cli.workspace import add_workspace_argument, open_workspace, root_of
+from sidecar.cli.arguments import add_workspace_argument
+from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.services import trust
 
 

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sidecar.cli.workspace import add_workspace_argument, open_workspace, root_of
+from sidecar.cli.arguments import add_workspace_argument
+from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.services import trust
 
 # Only for a command that a person or CI typed: a committed configuration could set it for others.

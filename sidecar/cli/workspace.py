@@ -15,17 +15,6 @@ from sidecar.workspace.user_dirs import UserDirs
 from sidecar.workspace.workspace import Workspace
 
 
-def add_workspace_argument(parser: argparse.ArgumentParser) -> None:
-    """Let a command take ``--workspace DIR``."""
-    parser.add_argument(
-        "--workspace",
-        metavar="DIR",
-        type=Path,
-        help="the workspace's folder (default: SIDECAR_WORKSPACE, else the nearest folder at or"
-        " above this one that holds .roo/, .roomodes, .zoomodes or .git)",
-    )
-
-
 def root_of(options: argparse.Namespace) -> Path:
     """The workspace's folder that the options mean; raises SidecarError E_NOT_FOUND."""
     given: Path | None = options.workspace

@@ -1,0 +1,185 @@
+"""A client's first questions, answered while the server is still being imported.
+
+The SDK takes more than a second of processor time to import, and clients give up early: Cline
+after 3 s, Codex begins its first turn without the tools. What they ask first has the same answer
+in every workspace, so it is generated once (``manifest.py``) and told from a file. The server is
+given every message all the same; its own answers to those already answered are not sent. Standard
+library alone: whatever is imported here, every client waits for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple
+
+Json = dict[str, Any]
+Id = str | int
+
+MANIFEST = Path(__file__).with_name("opening.json")
+_CHUNK = 65_536
+# No client asks so much before it has an answer; the rest waits in the pipe for the server.
+_MOST_BYTES = 1_000_000
+_VERSION = "io.modelcontextprotocol/protocolVersion"
+_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
+_LISTS = {"tools/list": "tools", "prompts/list": "prompts"}
+
+
+class Wire(NamedTuple):
+    """The descriptors of a client, what was read of them already, and which ids were answered."""
+
+    source: int
+    sink: int
+    read: bytes = b""
+    answered: frozenset[Id] = frozenset()
+
+
+def claim() -> Wire:
+    """Take the wire away from the standard descriptors, so that no print or child reaches it."""
+    source, sink = os.dup(0), os.dup(1)
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nowhere, 0)
+    os.close(nowhere)
+    os.dup2(2, 1)
+    return Wire(source, sink)
+
+
+class Answers:
+    """What the manifest says to the messages of one client, one after the other."""
+
+    def __init__(self, manifest: Json) -> None:
+        self._manifest = manifest
+        self._initialized = False
+        self._ready = False
+
+    def to(self, message: Any) -> Json | None:
+        """The answer to a message; None leaves it to the server."""
+        if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
+            return None
+        method, number = message.get("method"), message.get("id")
+        if method == "notifications/initialized" and self._initialized:
+            self._ready = True
+        if not isinstance(number, str | int) or isinstance(number, bool):
+            return None
+        params = message.get("params", {})
+        if not isinstance(method, str) or not isinstance(params, dict):
+            return None
+        result = self._result(method, params)
+        return None if result is None else {"jsonrpc": "2.0", "id": number, "result": result}
+
+    def _result(self, method: str, params: Json) -> Json | None:
+        if method == "initialize":
+            return self._initialize(params)
+        meta = params.get("_meta", {})
+        if set(params) - {"_meta"} or not isinstance(meta, dict):
+            return None
+        if any(key.startswith("io.modelcontextprotocol/") for key in meta):
+            return self._modern(method, meta)
+        if not self._ready:
+            return None
+        return {} if method == "ping" else self._list(method)
+
+    def _modern(self, method: str, meta: Json) -> Json | None:
+        """The answer in the era without ``initialize``, where each request says its version."""
+        modern = self._manifest["modern"]
+        usual = meta.get(_VERSION) == modern["version"]
+        if not usual or not isinstance(meta.get(_CAPABILITIES), dict):
+            return None
+        told = modern["discover"] if method == "server/discover" else self._list(method)
+        return None if told is None else {**modern["every"], **told}
+
+    def _initialize(self, params: Json) -> Json | None:
+        version, client = params.get("protocolVersion"), params.get("clientInfo")
+        usual = (
+            not self._initialized
+            and version in self._manifest["versions"]
+            and isinstance(params.get("capabilities"), dict)
+            and isinstance(client, dict)
+            and all(isinstance(client.get(key), str) for key in ("name", "version"))
+        )
+        if not usual:
+            return None
+        self._initialized = True
+        return {**self._manifest["initialize"], "protocolVersion": version}
+
+    def _list(self, method: str) -> Json | None:
+        name = _LISTS.get(method)
+        return None if name is None else {name: self._manifest[name]}
+
+
+class Opening:
+    """Reads a client's first messages beside the imports, and answers those it can."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._read = bytearray()
+        self._answered: set[Id] = set()
+        self._owing = False
+        self._awake, self._wake = os.pipe()
+        self._thread = threading.Thread(target=self._serve, name="mcp-opening", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def hand_over(self) -> Wire:
+        """Stop; returns the wire with everything that was read, for the server to read first."""
+        os.write(self._wake, b".")
+        self._thread.join()
+        os.close(self._awake)
+        os.close(self._wake)
+        return self._wire._replace(read=bytes(self._read), answered=frozenset(self._answered))
+
+    def _serve(self) -> None:
+        answers = Answers(json.loads(MANIFEST.read_bytes()))
+        seen = 0
+        while len(self._read) < _MOST_BYTES:
+            ready, _, _ = select.select([self._wire.source, self._awake], [], [])
+            if self._awake in ready:
+                return
+            chunk = os.read(self._wire.source, _CHUNK)
+            self._read += chunk
+            *lines, rest = bytes(self._read[seen:]).split(b"\n")
+            seen = len(self._read) - len(rest)
+            if not all(self._took(line, answers) for line in lines):
+                return
+            if not chunk:
+                if self._answered and not self._owing and not rest:
+                    os._exit(0)  # the client has left; nothing was begun for it
+                return
+
+    def _took(self, line: bytes, answers: Answers) -> bool:
+        """Answer a line if that can be; false where only the server can tell what is going on."""
+        if not line.strip():
+            return True
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            return False
+        answer = answers.to(message)
+        if answer is None:
+            self._owing |= isinstance(message, dict) and "id" in message
+            return True
+        if answer["id"] in self._answered:
+            return False
+        self._answered.add(answer["id"])
+        rest = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        try:
+            while rest:
+                rest = rest[os.write(self._wire.sink, rest) :]
+        except OSError:
+            return False
+        return True
+
+
+def begin() -> Opening | None:
+    """Claim the wire and begin to answer; None where the system cannot wait for two pipes."""
+    if sys.platform == "win32":
+        return None
+    opening = Opening(claim())
+    opening.start()
+    return opening
