@@ -55,7 +55,12 @@ class State:
         folder, last = self._split(name)
         try:
             with self.tree.directory(folder, create=True) as directory:
-                directory.replace(replacing.prepare(directory, data, None), last)
+                temporary = replacing.prepare(directory, data, None)
+                try:
+                    directory.replace(temporary, last)
+                except OSError:
+                    directory.remove(temporary)
+                    raise
                 directory.sync()
         except OSError as error:
             raise trouble.explained(error, f"{folder}/{last}") from error
