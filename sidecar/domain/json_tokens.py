@@ -28,11 +28,16 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
-_BAD_ESCAPE = re.compile(r"""\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|(\\.?)|([\x00-\x1f])""", re.DOTALL)
+_BAD_ESCAPE = re.compile(
+    r"""\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|(\\.?)|([\x00-\x09\x0b\x0c\x0e-\x1f])""", re.DOTALL
+)
 _PAIR = re.compile("([\ud800-\udbff])([\udc00-\udfff])")
 _LONE = re.compile("[\ud800-\udfff]")
 _SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_CONTROL = {"\t": r"\t", "\b": r"\b", "\f": r"\f"}
+_CONTROL = {"\t": r"\t", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r"}
+# A text pasted with its line breaks ends at a quote that only a mark or a line's end follows.
+_PASTED = re.compile(r'"(?:[^"\\]++|\\.)*+"(?=[ \t]*(?:[,}\]\r\n]|\Z))', re.DOTALL)
+_BREAK = re.compile("[\r\n]")
 # A text with more errors is no JSON; reading on would cost time and tell nothing new.
 MAX_PROBLEMS = 1000
 # More digits than a double's range; `int` would refuse still longer texts.
@@ -147,8 +152,10 @@ def _single_quotes(raw: str, start: int) -> SyntaxProblem:
 
 def _broken_string(text: str, start: int, raw: str, problems: list[SyntaxProblem]) -> Token:
     """A string with a bad escape, a control character, or no closing quote on its line."""
-    closed = _closed(raw)
-    if closed:
+    if not _closed(raw) and (pasted := _PASTED.match(text, start)):
+        raw = pasted[0]
+        problems.append(_line_breaks(raw, start))
+    if _closed(raw):
         body = raw[1:-1]
         end = start + len(raw)
     else:
@@ -162,6 +169,14 @@ def _broken_string(text: str, start: int, raw: str, problems: list[SyntaxProblem
         if problem is not None:
             problems.append(problem)
     return Token(STRING, start, end, decode(body))
+
+
+def _line_breaks(raw: str, start: int) -> SyntaxProblem:
+    breaks = [(start + match.start(), match[0]) for match in _BREAK.finditer(raw)]
+    edits = tuple(Edit(Span(at, at + 1), _CONTROL[found]) for at, found in breaks)
+    fix = Fix(r"Write `\n` for the line breaks", edits)
+    message = r"JSON text may not hold line breaks; write `\n` for each."
+    return SyntaxProblem(Span(start, start + len(raw)), message, "line-break", (fix,))
 
 
 def _closed(raw: str) -> bool:

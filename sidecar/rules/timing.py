@@ -36,13 +36,20 @@ def shifted_row(file: TimingFile, _project: Project) -> Iterator[Hit]:
         timestamp⇥mode⇥task_id⇥start_time⇥end_time⇥duration⇥task⇥result⇥priority
         2025-04-30T10:00:00Z⇥⇥c25e8085⇥2025-04-30T10:00:00Z⇥2025-04-30T10:01:21Z⇥81⇥Commit⇥completed⇥
     """
+    if file.rows and file.header is None:
+        yield Hit(
+            file.rows[0].span,
+            "The line with the headings is missing, so readers take this row for it and leave its "
+            "task out. Put the headings above it.",
+            (Fix("Insert the headings", (Edit(Span(0, 0), timing.HEADER + "\n"),)),),
+        )
     for row in file.rows:
         if row.problem == "shifted":
-            shown = [field.value for field in row.fields]
+            mode, task = [*(field.value for field in row.fields), "", ""][1:3]
             yield Hit(
                 row.span,
-                f"The mode is missing, so readers take `{shortened(shown[1])}` for the mode and "
-                f"`{shortened(shown[2])}` for the task's id. Put the fields under their headings.",
+                f"The mode is missing, so readers take {_told(mode)} for the mode and "
+                f"{_told(task)} for the task's id. Put the fields under their headings.",
                 (Fix("Put the fields under their headings", timing.realign(row)),),
             )
         elif row.problem == "extra-fields":
@@ -57,6 +64,10 @@ def shifted_row(file: TimingFile, _project: Project) -> Iterator[Hit]:
                 f"This row has {len(row.fields)} of {len(file.columns)} fields; readers drop a row "
                 f"of fewer than {timing.MIN_FIELDS}. Add the missing ones or remove the row.",
             )
+
+
+def _told(value: str) -> str:
+    return f"`{shortened(value)}`" if value.strip() else "nothing"
 
 
 @rule("TT002", Severity.ERROR, Kind.TIMING)
@@ -126,8 +137,13 @@ def duration_mismatch(file: TimingFile, _project: Project) -> Iterator[Hit]:
                 "it as open and its time as spent. Add the end or clear the duration.",
                 (Fix("Clear the duration", timing.set_fields(row, {"duration": ""}), safe=False),),
             )
+        elif row.elapsed is not None and row.elapsed < 0:
+            yield Hit(
+                row.span_of("end_time"),
+                "This row ends before it starts, so no duration is right. Correct one of the two.",
+            )
         elif row.elapsed is not None and not _fits(row.duration, row.elapsed):
-            right = max(0, int(row.elapsed))
+            right = int(row.elapsed)
             yield Hit(
                 place,
                 f"The duration is {row.values['duration']} s, but from start to end it is "

@@ -107,10 +107,12 @@ def _prose(row: Row) -> Hit | None:
     match = _STATUS_FIRST.match(result)
     status = match[1].casefold() if match else ("started" if row.is_open else "completed")
     details = result[match.end() :] if match else result
+    shown = f"`{timing.shortened(result)}` is no status"
+    what = "The result is a sentence" if " " in result else shown
     return Hit(
         row.span_of("result"),
-        "The result is a sentence: readers that look for a status such as `completed` do not "
-        "count this row. Keep one word here and the rest under `task`.",
+        f"{what}: readers that look for a status such as `completed` do not count this row. Keep "
+        "one word that they know here and the rest under `task`.",
         (_one_word(row, status, details),),
         Severity.HINT if match else Severity.WARNING,
     )

@@ -124,6 +124,7 @@ def test_a_value_s_span_is_exactly_its_text(value):
         ("{a:1}", ["unquoted-key"]),
         ("['a']", ["single-quotes"]),
         ('{"a":"b,\n"c":2}', ["unclosed-string"]),
+        ('{"a":"b\n\nd","c":2}', ["line-break"]),
         ("[1,2", ["unclosed-bracket"]),
         ('{"schedules":[{"a":1}', ["unclosed-bracket"]),
         ('{"schedules":[{"a":1}}', ["unclosed-bracket"]),
@@ -161,6 +162,7 @@ def test_each_error_has_a_stable_kind(text, expected):
         ("{'a': 'it\\'s'}", {"a": "it's"}),
         ("{a: True}", {"a": True}),
         ('\ufeff{"a": [1, 2,],}', {"a": [1, 2]}),
+        ('{"a": "Do:\r\n- \tit\n- all",\n"b": 2}', {"a": "Do:\r\n- \tit\n- all", "b": 2}),
     ],
 )
 def test_as_much_tree_as_there_is_is_built_and_the_safe_fixes_mend_the_rest(text, value):

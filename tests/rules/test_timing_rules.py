@@ -112,3 +112,37 @@ def test_changed_real_logs_never_stop_the_rules(corpus: Path, data: st.DataObjec
         assert 0 <= finding.span.start <= finding.span.end <= len(text)
         for fix in finding.fixes:
             apply_edits(text, fix.edits)
+
+
+def messages(row: str, header: str = f"{HEADER}\n") -> str:
+    found = findings(f"{header}{row}\n")
+    return "\n".join(finding.message for _, _, finding in found)
+
+
+def test_a_row_that_ends_before_it_starts_is_told_so_and_keeps_its_figures():
+    row = "2025-05-01T10:00:00Z\tcode\tt\t2025-05-01T10:00:00Z\t2025-05-01T09:00:00Z\t-3600\tx"
+    [(code, _, finding)] = findings(f"{HEADER}\n{row}\tcompleted\ttodo\n")
+
+    assert code == "TT003"
+    assert "ends before it starts" in finding.message
+    assert not finding.fixes
+
+
+def test_an_unknown_word_is_not_called_a_sentence():
+    row = "2025-05-01T10:00:00Z\tcode\tt\t2025-05-01T10:00:00Z\t2025-05-01T10:00:05Z\t5\tx"
+
+    assert "`done` is no status" in messages(f"{row}\tdone\ttodo")
+    assert "The result is a sentence" in messages(f"{row}\tdone at last\ttodo")
+
+
+def test_a_log_without_headings_gets_them_back():
+    row = "2025-05-01T10:00:00Z\tcode\tt\t2025-05-01T10:00:00Z\t2025-05-01T10:00:05Z\t5\tx"
+    text = f"{row}\tcompleted\ttodo\n"
+    [(code, line, finding)] = findings(text)
+
+    assert (code, line) == ("TT001", 1)
+    assert apply_edits(text, finding.fixes[0].edits) == f"{HEADER}\n{text}"
+
+
+def test_an_empty_field_is_called_nothing():
+    assert "and nothing for the task's id" in messages("t_1\t2025-05-01T10:00:00Z\t\t\t\t\tgo on")
