@@ -49,7 +49,7 @@ async def clear_words(ctx: Request, call_next: CallNext) -> HandlerResult:
 def _wrong(method: str, error: ValidationError) -> str:
     """The fields that are wrong, without the values: they may be long, or secret."""
     problems = dict.fromkeys(
-        f"`{'.'.join(map(str, detail['loc']))}`: {detail['msg'].lower()}"
+        f"`{'.'.join(map(str, detail['loc'])).removeprefix('params.')}`: {detail['msg'].lower()}"
         for detail in error.errors(include_input=False, include_url=False)
     )
     return f"The params of {method[:100]} are wrong. {'; '.join([*problems][:MAX_PROBLEMS])}."

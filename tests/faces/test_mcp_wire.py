@@ -215,3 +215,24 @@ def test_a_client_of_2026_is_served_without_a_session(wire):
     assert [each["name"] for each in listed["tools"]] == ["sleep", "broken", "echo"]
     answer = wire.call("sleep", {}, number="c", _meta=meta)["result"]
     assert answer["structuredContent"]["slept"] == 0.0
+
+
+def test_a_request_before_the_handshake_is_told_what_is_missing(wire):
+    early = wire.request("tools/list")["error"]
+    assert early["code"] == -32602
+    assert early["message"] == "tools/list came before the handshake; send initialize first."
+    unknown = wire.request("server/discover", number=2)["error"]
+    assert unknown["code"] == -32601
+    assert "io.modelcontextprotocol/protocolVersion" in unknown["message"]
+    assert wire.initialize()["result"]["protocolVersion"] == "2025-06-18"
+    unknown = wire.request("tools/destroy", number=3)["error"]
+    assert (unknown["code"], unknown["data"]) == (-32601, "tools/destroy")
+    assert unknown["message"] == "This server has no method tools/destroy."
+
+
+def test_wrong_params_are_told_by_name_and_never_by_value(shared):
+    error = shared.request("resources/read", {"url": "secret", "uri": {"secret": 1}})["error"]
+    assert error["code"] == -32602
+    assert "`uri`" in error["message"]
+    assert "secret" not in str(error)
+    assert "`name`" in shared.request("tools/call", {"arguments": {}})["error"]["message"]
