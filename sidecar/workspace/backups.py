@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -23,9 +23,12 @@ from sidecar.workspace.store import Store, Transaction
 FOLDER = "backups"
 KEPT_PER_FILE = 50
 KEPT_FOR = timedelta(days=90)
+MOST_BYTES = 512 * 1024 * 1024
+MANIFEST_BYTES = 4 * 1024 * 1024
 EXPLICIT = frozenset({"backup_file", "checkpoint"})
 _INDEX = "backups"
 _REFERENCES = "backup-references"
+_TOTAL = "backup-total"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class Backups:
 
     state: State
     store: Store
+    most_bytes: int = MOST_BYTES
 
     def add(
         self, path: str, data: bytes, *, reason: str, mode: int = 0o644, name: str = ""
@@ -94,18 +98,47 @@ class Backups:
         """Keep several contents that one file had, oldest first, in one transaction."""
         path = paths.clean(path)
         made = [_made(path, content) for content in contents]
-        # Inside the transaction, so that no other process prunes the blob found here.
+        # Inside the transaction, so that no other process removes the blob found here.
         with self.store.transaction() as records:
             for backup, content in zip(made, contents, strict=True):
                 if not self._holds(backup):
                     self.state.write(backup.blob, content.data)
                 records.put(_INDEX, _key(backup), asdict(backup))
-                self._count(records, backup.sha256, +1)
-            for old in self._stale(records, path):
-                self._drop(records, old)
-        lines = [json.dumps(asdict(backup), ensure_ascii=False) + "\n" for backup in made]
-        self.state.append(f"{FOLDER}/manifest.jsonl", "".join(lines).encode())
+                self._count(records, backup, +1)
+            dropped = [*self._forgotten(records, self._stale(records, path))]
+            dropped += self._forgotten(records, self._beyond_the_cap(records))
+        self._remove_unused(dropped)
+        self._list_for_people(made)
         return made
+
+    def _forgotten(self, records: Transaction, backups: Sequence[Backup]) -> Iterable[Backup]:
+        for backup in backups:
+            records.delete(_INDEX, _key(backup))
+            self._count(records, backup, -1)
+        return backups
+
+    def _remove_unused(self, dropped: Sequence[Backup]) -> None:
+        """Remove blobs that no backup needs any more.
+
+        In a transaction of its own: had the first one failed after this, the index would name
+        bytes that are gone.
+        """
+        if not dropped:
+            return
+        with self.store.transaction() as records:
+            for backup in dropped:
+                if records.get(_REFERENCES, backup.sha256) is None:
+                    self.state.remove(backup.blob)
+
+    def _list_for_people(self, made: Sequence[Backup]) -> None:
+        """Add to the manifest, which only people read; made anew when it has grown too long."""
+        name = f"{FOLDER}/manifest.jsonl"
+        if self.state.size(name) < MANIFEST_BYTES:
+            self.state.append(name, _lines(made))
+            return
+        with self.store.transaction() as records:
+            known = [_backup(value) for _, value in records.items(_INDEX)]
+        self.state.write(name, _lines(sorted(known, key=lambda backup: backup.created)))
 
     def _holds(self, backup: Backup) -> bool:
         try:
@@ -114,13 +147,18 @@ class Backups:
             return False
 
     @staticmethod
-    def _count(records: Transaction, digest: str, change: int) -> int:
-        count = int((records.get(_REFERENCES, digest) or {}).get("count", 0)) + change
-        if count > 0:
-            records.put(_REFERENCES, digest, {"count": count})
+    def _count(records: Transaction, backup: Backup, change: int) -> None:
+        digest = backup.sha256
+        before = int((records.get(_REFERENCES, digest) or {}).get("count", 0))
+        after = max(0, before + change)
+        if after > 0:
+            records.put(_REFERENCES, digest, {"count": after})
         else:
             records.delete(_REFERENCES, digest)
-        return count
+        grown = (bool(after) - bool(before)) * backup.size
+        if grown:
+            total = int((records.get(_TOTAL, _TOTAL) or {}).get("bytes", 0))
+            records.put(_TOTAL, _TOTAL, {"bytes": max(0, total + grown)})
 
     @staticmethod
     def _stale(records: Transaction, path: str) -> list[Backup]:
@@ -130,10 +168,24 @@ class Backups:
         surplus = automatic[:-KEPT_PER_FILE]
         return [b for b in automatic if b in surplus or (b.at < oldest and b is not automatic[-1])]
 
-    def _drop(self, records: Transaction, backup: Backup) -> None:
-        records.delete(_INDEX, _key(backup))
-        if self._count(records, backup.sha256, -1) <= 0:
-            self.state.remove(backup.blob)
+    def _beyond_the_cap(self, records: Transaction) -> list[Backup]:
+        """The oldest automatic backups of all files, when all together are too large.
+
+        A file's newest backup stays.
+        """
+        over = int((records.get(_TOTAL, _TOTAL) or {}).get("bytes", 0)) - self.most_bytes
+        if over <= 0:
+            return []
+        known = [_backup(value) for _, value in records.items(_INDEX)]
+        newest = {backup.path: backup.id for backup in known}
+        going = []
+        for backup in sorted(known, key=lambda each: each.created):
+            if over <= 0:
+                break
+            if backup.reason not in EXPLICIT and newest[backup.path] != backup.id:
+                going.append(backup)
+                over -= backup.size
+        return going
 
     def list(self, path: str) -> list[Backup]:
         """The backups of one file, newest first."""
@@ -164,3 +216,7 @@ def _key(backup: Backup) -> str:
 
 def _backup(value: dict[str, Any]) -> Backup:
     return Backup(**value)
+
+
+def _lines(backups: Sequence[Backup]) -> bytes:
+    return "".join(json.dumps(asdict(b), ensure_ascii=False) + "\n" for b in backups).encode()

@@ -117,6 +117,15 @@ class State:
         except OSError:
             return []
 
+    def size(self, name: str) -> int:
+        """The size of a state file in bytes, 0 where there is none."""
+        folder, last = self._split(name)
+        try:
+            with self.tree.directory(folder) as directory:
+                return directory.status(last).st_size
+        except OSError:
+            return 0
+
     def remove(self, name: str) -> None:
         """Delete a state file, if it is there."""
         folder, last = self._split(name)

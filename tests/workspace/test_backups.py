@@ -9,6 +9,7 @@ import pytest
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.workspace import backups as backups_module
+from sidecar.workspace.backups import Backups
 from sidecar.workspace.workspace import Workspace
 
 
@@ -79,6 +80,31 @@ def test_only_the_newest_automatic_backups_are_kept_and_all_explicit_ones(
     assert listed[-1].id == kept.id
     assert len(blobs(root)) == len(listed)
     assert workspace.backups.read(kept) == b"explicit"
+
+
+def test_all_backups_together_stay_below_their_cap(workspace: Workspace, root: Path):
+    small = Backups(workspace.state, workspace.store, most_bytes=10_000)
+    kept = small.add("kept.txt", b"k" * 3000, reason="backup_file")
+    for number in range(40):
+        small.add(f"{number % 4}.txt", b"%04d" % number * 250, reason="write")
+
+    sizes = [path.stat().st_size for path in blobs(root)]
+    assert sum(sizes) <= 10_000
+    assert small.read(kept) == b"k" * 3000
+    assert all(small.list(f"{number}.txt") for number in range(4))
+
+
+def test_the_manifest_for_people_is_made_anew_when_it_has_grown_too_long(
+    workspace: Workspace, root: Path
+):
+    workspace.backups.add("a.txt", b"1", reason="write")
+    manifest = root / ".sidecar/backups/manifest.jsonl"
+    manifest.write_bytes(b"x" * backups_module.MANIFEST_BYTES)
+
+    backup = workspace.backups.add("a.txt", b"2", reason="write")
+
+    assert manifest.read_text().count("\n") == 2
+    assert backup.id in manifest.read_text()
 
 
 def test_the_time_of_a_backup_is_that_of_its_making(workspace: Workspace):
