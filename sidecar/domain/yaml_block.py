@@ -24,6 +24,10 @@ ITEMS: Recent[tuple[Hashable, ...], Item] = Recent(500_000)
 # Longer implicit keys are refused by the YAML specification, section 7.4.2.
 KEY_LIMIT = 1024
 ONE_LINE = 10**9
+# What git writes around the two sides of a merge that it could not decide.
+CONFLICT = ("<<<<<<< ", "=======", ">>>>>>> ")
+# What stands before the colon of a key alone on its line.
+KEY = re.compile(r" *[A-Za-z_][\w-]*[ \t]*", re.ASCII)
 # Most lines of a mode file; what these match needs none of the care that others do.
 SIMPLE_PAIR = re.compile(
     r"([A-Za-z][\w-]*): +([A-Za-z][^\n\r:#]*)(?<![ \t])[ \t]*(?=\r?\n( *)\S)", re.ASCII
@@ -215,7 +219,7 @@ class BlockReader(IndentReader):
         end = self.line_end(at)
         fence = self.text.startswith("```", at)
         message = (
-            "A Markdown fence is no YAML."
+            "A Markdown fence is no YAML. Remove the line."
             if fence
             else "This text has no colon, so it is neither a key nor a value here."
         )
@@ -233,6 +237,9 @@ class BlockReader(IndentReader):
         colon = self.at
         while self.text[colon] != ":":
             colon += 1
+        line = self.text.rfind("\n", at, colon) + 1
+        if line and self.text[at] not in "\"'[{" and KEY.fullmatch(self.text, line, colon):
+            return self._before_key(at, line)
         following: int | None = colon
         end = colon
         while following is not None:
@@ -246,6 +253,12 @@ class BlockReader(IndentReader):
         if self.text[at] not in "\"'[{":
             fixes = (Fix("Put the text in quotes", quote_edits(self.text, span)),)
         self.problem(Span(colon, colon + 1), "unquoted-colon", message, *fixes, noticed=at)
+        return Scalar(span, fold(self.text[span.start : span.end]))
+
+    def _before_key(self, at: int, line: int) -> Scalar:
+        """Text that a key, indented too far, seems to continue; the key's line tells the rest."""
+        span = Span(at, at + len(self.text[at:line].rstrip()))
+        self._moved_to(span.end)
         return Scalar(span, fold(self.text[span.start : span.end]))
 
     def _sequence(self, column: int) -> Sequence:
@@ -363,11 +376,13 @@ class BlockReader(IndentReader):
         if self.text.startswith("```", span.start):
             edit = Edit(span, "")
             fix = Fix("Remove the line", (edit,))
-            self.problem(span, "fence", "A Markdown fence is no YAML.", fix)
+            self.problem(span, "fence", "A Markdown fence is no YAML. Remove the line.", fix)
             return None
         message = (
             "This line has no colon, so it is no key; or it belongs, indented, to the text above."
         )
+        if self.text.startswith(CONFLICT, span.start):
+            message = "Git left a conflict here: keep one of the two sides and remove the marks."
         self.problem(span, "missing-colon", message)
         return Entry(key, Scalar(Span(end, end), None))
 

@@ -25,6 +25,7 @@ INDICATORS = frozenset("-?:")
 # The next line where it is as it should be, which it nearly always is.
 NEXT_KEY = re.compile(r"[ \t]*\r?\n( *)(?=[A-Za-z\"'])")
 NEXT_ITEM = re.compile(r"[ \t]*\r?\n( *)(?=- )")
+GLUED_DASH = re.compile(r"( *)(-[A-Za-z_][\w-]*):(?=[ \t\r\n])", re.ASCII)
 
 
 @lru_cache(maxsize=64)
@@ -39,6 +40,8 @@ class IndentReader(FlowReader):
     """A scanner that knows the open block collections."""
 
     levels: list[Level] = field(default_factory=list)
+    # The column of the last mapping whose first key has its list item's dash glued to it.
+    glued: int = -1
 
     def indicator(self, char: str) -> bool:
         """Whether this indicator stands here, followed by white space."""
@@ -114,6 +117,8 @@ class IndentReader(FlowReader):
 
     def bad_indent(self, column: int) -> None:
         """Note that this line should be indented by ``column`` spaces."""
+        if self._behind_glued_dash(column):
+            return
         message = (
             f"This line is indented by {self.indent} spaces; "
             f"the lines that it belongs to are indented by {column}."
@@ -122,6 +127,20 @@ class IndentReader(FlowReader):
         fix = Fix(f"Indent by {column} spaces", (edit,), safe=False)
         span = Span(self.at, self.line_end(self.at))
         self.problem(span, "bad-indent", message, fix, noticed=self._after_content())
+
+    def _behind_glued_dash(self, column: int) -> bool:
+        """Whether the mapping began with `-key:`, which its first further line tells."""
+        if self.indent != column + 2:
+            return False
+        before = self.text.rfind("\n", 0, self.line_start - 1) + 1
+        dash = GLUED_DASH.match(self.text, before)
+        if dash is None or len(dash[1]) != column:
+            return self.glued == column
+        message = f"`{dash[2]}` begins no list item: a space must stand behind the dash."
+        fix = Fix("Insert the space", (Edit(Span(dash.start(2) + 1, dash.start(2) + 1), " "),))
+        self.problem(Span(*dash.span(2)), "bad-indent", message, fix, noticed=self.line_start)
+        self.glued = column
+        return True
 
     def tab_problem(self, *, fresh: bool) -> None:
         """Note the tab before the token here; ``fresh`` where it indents the line."""

@@ -261,7 +261,9 @@ class Scanner:
         if first in BAD_STARTS:
             message = f"Unquoted text cannot begin with {BAD_STARTS[first]}. Put it in quotes."
             fix = Fix("Put the text in quotes", quote_edits(self.text, span))
-            self.problem(Span(span.start, span.start + 1), "reserved-start", message, fix)
+            marker = self.text.startswith(("```", ">>>>>>> "), span.start)
+            fixes = () if marker else (fix,)
+            self.problem(Span(span.start, span.start + 1), "reserved-start", message, *fixes)
 
     def _continued(self, line_end: int, floor: int) -> int | None:
         """The start of a scalar's next line of text, None where the scalar ends."""

@@ -60,10 +60,16 @@ def file_rejected(file: ModesFile, _: Project) -> Iterator[Hit]:
     count = len(problems(file)) or len(load.issues)
     what = "1 problem" if count == 1 else f"{count} problems"
     message = (
-        f"{file.profile.title} loads 0 of {file.total} modes because of {what} in this file. "
+        f"{file.profile.title} loads {none_of(file)} because of {what} in this file. "
         "Mend the other findings; one error is enough to lose every mode."
     )
     yield Hit(first_line(file), message)
+
+
+def none_of(file: ModesFile) -> str:
+    """How few of the file's modes are loaded where none is."""
+    plural = "" if file.total == 1 else "s"
+    return f"0 of {file.total} mode{plural}" if file.total else "no mode"
 
 
 @rule("RM003", Severity.ERROR, Kind.MODES)
@@ -91,9 +97,10 @@ def save_will_erase(file: ModesFile, _: Project) -> Iterator[Hit]:
         return
     found = problems(file)
     line = file.source.position(found[0].span.start).line if found else 0
+    lost = {0: "all that is", 1: "the mode"}.get(file.total, f"all {file.total} modes")
     message = (
         f"{file.profile.title} cannot parse this file: the next mode that it saves will replace "
-        f"all {file.total} modes in it. Back it up, then mend it."
+        f"{lost} in it. Back it up, then mend it."
     )
     yield Hit(file.source.line_span(line), message)
 
@@ -124,7 +131,7 @@ def silently_empty(file: ModesFile, _: Project) -> Iterator[Hit]:
     if file.load.verdict != "silent-empty" or comment_key(file.document.root) is not None:
         return
     root, title = file.document.root, file.profile.title
-    effect = f"{title} loads 0 of {file.total} modes and shows no message"
+    effect = f"{title} loads {none_of(file)} and shows no message"
     if isinstance(root, Sequence):
         message = f"The file is a list, so {effect}. Put it below the key `{KEY}`."
         yield Hit(first_line(file), message, _wrapped(file, root))

@@ -125,6 +125,31 @@ def test_a_missing_field_is_inserted_so_that_the_file_loads(field: str, *, flow:
     assert not finding.fixes[0].safe
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("    roleDefinition", "     roleDefinition"),
+        ("    roleDefinition", "      roleDefinition"),
+        ("- slug", "-slug"),
+        ("- slug: docs", "-slug:   docs"),
+    ],
+)
+def test_a_slip_of_the_indentation_is_told_as_one_and_no_text_is_swallowed(before, after):
+    text = mode().replace(before, after)
+    own = [finding for finding in findings(text) if finding.code not in SUMMARIES]
+
+    assert [finding.code for finding in own] == ["RM002"]
+    assert "indented" in own[0].message or "behind the dash" in own[0].message
+    assert load(apply_edits(text, own[0].fixes[0].edits)).verdict == "valid"
+
+
+@pytest.mark.parametrize("mark", ["```", ">>>>>>> branch"])
+def test_what_stands_around_a_file_by_mistake_is_never_quoted(mark: str):
+    fixes = [fix for finding in findings(f"{mode()}{mark}\n") for fix in finding.fixes]
+
+    assert not [edit for fix in fixes for edit in fix.edits if "'" in edit.text]
+
+
 def test_one_cause_gives_one_error_beside_the_summary():
     text = mode("[read, nope]")
 
