@@ -12,7 +12,7 @@ from sidecar.domain.finding import Fix
 from sidecar.domain.kept import Item, Kept, Recent
 from sidecar.domain.source import Span
 from sidecar.domain.tree import Entry, Mapping, Node, Scalar, Sequence
-from sidecar.domain.yaml_indent import IndentReader, Level
+from sidecar.domain.yaml_indent import CONFLICT, KEY, IndentReader, Level
 from sidecar.domain.yaml_repair import inner_quote_edits, quote_edits
 from sidecar.domain.yaml_scan import EMPTY, MAX_DEPTH, NO_PROPERTIES, Properties
 from sidecar.domain.yaml_text import fold
@@ -24,10 +24,6 @@ ITEMS: Recent[tuple[Hashable, ...], Item] = Recent(500_000)
 # Longer implicit keys are refused by the YAML specification, section 7.4.2.
 KEY_LIMIT = 1024
 ONE_LINE = 10**9
-# What git writes around the two sides of a merge that it could not decide.
-CONFLICT = ("<<<<<<< ", "=======", ">>>>>>> ")
-# What stands before the colon of a key alone on its line.
-KEY = re.compile(r" *[A-Za-z_][\w-]*[ \t]*", re.ASCII)
 # Most lines of a mode file; what these match needs none of the care that others do.
 SIMPLE_PAIR = re.compile(
     r"([A-Za-z][\w-]*): +([A-Za-z][^\n\r:#]*)(?<![ \t])[ \t]*(?=\r?\n( *)\S)", re.ASCII
