@@ -127,9 +127,9 @@ def _pass(context: Context, names: list[str], *, dry_run: bool) -> _Sync:
             report = _COMPONENTS[name](sync)
         except SidecarError as error:
             report = ComponentReport(problems=[str(error)], failed=True)
-        if len(report.problems) > MAX_PROBLEMS:
-            more = len(report.problems) - MAX_PROBLEMS
-            report.problems[MAX_PROBLEMS:] = [f"and {more} more; `sidecar check` lists all"]
+        for listed in (report.problems, report.changed):
+            if (more := len(listed) - MAX_PROBLEMS) > 0:
+                listed[MAX_PROBLEMS:] = [f"and {more} more"]
         sync.reports[name] = report
     return sync
 

@@ -13,12 +13,14 @@ from sidecar.domain.memory import Entry, MemoryFile
 from sidecar.domain.timing import format_time
 from sidecar.services.context import Context
 from sidecar.services.memory_log import append_memory, wanted_section
+from sidecar.services.paging import cut, fitting
 from sidecar.services.pattern import Pattern, compile_pattern
 from sidecar.services.timing_statistics import instant
 from sidecar.services.tool import Category, ChangeRequest, ChangeResult, Request, Result, tool
 from sidecar.services.unsaved import Stored
 
 MAX_TEXT = 8000
+MAX_SECTIONS = 100
 
 
 class MemoryQuery(Request):
@@ -103,8 +105,8 @@ def get_persistent_memory(context: Context, request: MemoryQuery) -> MemoryConte
     file = memory.parse(content.data.decode("utf-8", "replace"), path=path)
     chosen = _chosen(file, request)
     start = _start(request.cursor, chosen)
-    listed = chosen[start : start + request.limit]
-    more = start + request.limit < len(chosen)
+    listed = fitting(chosen[start : start + request.limit], lambda entry: _size(file, entry))
+    more = start + len(listed) < len(chosen)
     limit = context.settings.memory_line_limit
     return MemoryContent(
         path=path,
@@ -118,7 +120,7 @@ def get_persistent_memory(context: Context, request: MemoryQuery) -> MemoryConte
                 line=max(1, section.line + 1),
                 entries=len(file.section_entries(section)),
             )
-            for section in file.sections
+            for section in file.sections[:MAX_SECTIONS]
         ],
         total_entries=len(file.entries),
         matching=len(chosen),
@@ -194,8 +196,12 @@ def _view(file: MemoryFile, entry: Entry) -> MemoryEntry:
         first_line=entry.line + 1,
         last_line=last + 1,
         entry_id=entry.id,
-        text=body if len(body) <= MAX_TEXT else body[:MAX_TEXT] + " …",
+        text=cut(body, MAX_TEXT),
     )
+
+
+def _size(file: MemoryFile, entry: Entry) -> int:
+    return min(MAX_TEXT, len(file.text(entry))) + len(entry.title)
 
 
 class MemoryUpdateRequest(ChangeRequest):

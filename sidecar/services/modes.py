@@ -13,9 +13,13 @@ from sidecar.domain.modes_catalog import GROUP_TOOLS, STAGES, KnownMode, known
 from sidecar.domain.suggest import did_you_mean
 from sidecar.rules import registry
 from sidecar.services.context import Context
+from sidecar.services.paging import cursor_after, cut, fitting, start_of
 from sidecar.services.project import load_file, load_project
 from sidecar.services.tool import Category, Request, Result, tool
 
+MAX_MODES = 100
+MAX_PROBLEMS = 10
+SHOWN = 400
 Stage = Literal["implementation", "validation", "quality", "integration", "planning"]
 
 
@@ -58,6 +62,7 @@ class GetModeCapabilitiesRequest(Request):
     ] = True
     filter_by_stage: Annotated[Stage | None, Field(description="Slug family")] = None
     slug: Annotated[str | None, Field(description="One mode, with its instructions")] = None
+    cursor: str | None = None
 
 
 class ModeCapability(BaseModel):
@@ -82,12 +87,14 @@ class ModeCapabilities(Result):
     verdict: str
     loaded: int
     total: int
+    matching: int
     modes: list[ModeCapability]
     problems: list[str] = Field(default_factory=list)
+    next_cursor: str | None = None
 
     def summary(self) -> str:
         """One line for each mode."""
-        head = f"{len(self.modes)} mode(s); the mode file is {self.verdict}"
+        head = f"{self.matching} mode(s); the mode file is {self.verdict}"
         lines = [f"{head}: {self.loaded} of {self.total} loaded.", *self.problems]
         for mode in self.modes:
             tools = ", ".join(mode.groups) or "no tool group"
@@ -96,6 +103,8 @@ class ModeCapabilities(Result):
             lines.append(f"{mode.slug}: {mode.name} [{tools}]{pattern}{about}")
             lines += [f"  problem: {problem}" for problem in mode.problems]
             lines += [text for text in (mode.role_definition, mode.custom_instructions) if text]
+        if self.next_cursor:
+            lines.append(f"More with cursor {self.next_cursor}.")
         return "\n".join(lines)
 
 
@@ -116,14 +125,18 @@ def get_mode_capabilities(
     file = modes_file(context)
     modes = [find_mode(context, request.slug)] if request.slug else list(known_modes(context))
     wanted = [mode for mode in modes if _fits(mode, request)]
+    start = start_of(request.cursor)
+    page = fitting(wanted[start : start + MAX_MODES], _size)
     problems, by_mode = _problems(context, file)
     full = request.slug is not None and request.include_instructions
     return ModeCapabilities(
         verdict=file.load.verdict if file else "missing",
         loaded=len(file.load.modes) if file else 0,
         total=file.total if file else 0,
-        modes=[_capability(mode, by_mode.get(mode.slug, []), full=full) for mode in wanted],
-        problems=problems,
+        matching=len(wanted),
+        modes=[_capability(mode, by_mode.get(mode.slug, []), full=full) for mode in page],
+        problems=problems[:MAX_PROBLEMS],
+        next_cursor=cursor_after(start, len(page), len(wanted)),
     )
 
 
@@ -151,12 +164,21 @@ def _capability(mode: KnownMode, problems: list[str], *, full: bool) -> ModeCapa
         groups=list(mode.group_names),
         edit_pattern=pattern,
         stage=mode.family,
-        when_to_use=mode.when_to_use or mode.description,
-        problems=problems,
+        when_to_use=_about(mode, full=full),
+        problems=problems[:MAX_PROBLEMS],
         role_definition=mode.role_definition if full else None,
         custom_instructions=mode.custom_instructions if full else None,
         instructions_length=sum(map(len, texts)),
     )
+
+
+def _about(mode: KnownMode, *, full: bool) -> str | None:
+    about = mode.when_to_use or mode.description
+    return about if full or about is None else cut(about, SHOWN)
+
+
+def _size(mode: KnownMode) -> int:
+    return SHOWN + len(mode.name) + len(mode.slug)
 
 
 def _problems(context: Context, file: ModesFile | None) -> tuple[list[str], dict[str, list[str]]]:

@@ -1,8 +1,30 @@
-"""Cursors: where the next page of an ordered answer begins."""
+"""Pages: how much of an ordered answer is given at once, and where the next part begins."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
 from sidecar.domain.errors import ErrorCode, SidecarError
+
+# An answer beyond this is cut or refused by most clients.
+REPLY_CHARACTERS = 100_000
+T = TypeVar("T")
+
+
+def fitting(items: Sequence[T], size: Callable[[T], int]) -> Sequence[T]:
+    """The first items that fit into one answer by their sizes in characters, at least one."""
+    left = REPLY_CHARACTERS
+    for count, item in enumerate(items):
+        left -= size(item)
+        if left < 0:
+            return items[: max(1, count)]
+    return items
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or as much of it as allowed and a sign that there is more."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def start_of(cursor: str | None) -> int:

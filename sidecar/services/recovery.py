@@ -16,6 +16,7 @@ from sidecar.services.tool import Category, ChangeRequest, ChangeResult, tool
 from sidecar.workspace import leftovers
 
 MAX_CONTEXT_BYTES = 32_000
+LISTED = 100
 Strategy = Literal["retry", "rollback", "cleanup", "escalate", "resume"]
 
 
@@ -196,13 +197,19 @@ def _result(
     context: Context, request: ErrorRecoveryRequest, strategy: Strategy, actions: list[Done]
 ) -> ErrorRecoveryResult:
     known = failures.of(context, request.operation)
+    bad = [each for each in actions if not each.ok]
+    listed = [*bad, *(each for each in actions if each.ok)] if len(actions) > LISTED else actions
+    if (more := len(actions) - LISTED) > 0:
+        told = f"{len(bad)} of {len(actions)} failed"
+        rest = Done(action="and", target=f"{more} more", ok=not bad[LISTED:], outcome=told)
+        listed = [*listed[:LISTED], rest]
     return ErrorRecoveryResult(
-        success=all(each.ok for each in actions),
+        success=not bad,
         operation=request.operation,
         strategy=strategy,
         failures=known.count,
         blocked=known.blocked,
-        actions=actions,
+        actions=listed,
         escalation_id=known.escalation,
     )
 

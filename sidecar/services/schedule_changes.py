@@ -35,6 +35,7 @@ from sidecar.services.unsaved import refuse_unsaved
 from sidecar.workspace.files import Content
 
 RUN_REQUESTS = "run_requests"
+MAX_PROBLEMS = 50
 
 
 class ScheduleChange(ChangeRequest):
@@ -318,6 +319,8 @@ def _validate(context: Context, request: ScheduleChange) -> dict[str, Any]:
 def _verdict(
     context: Context, request: ScheduleChange, found: list[str], *, valid: bool, etag: str | None
 ) -> dict[str, Any]:
+    left = len(found) - MAX_PROBLEMS
+    more = [f"and {left} more; `sidecar check` lists all"] if left > 0 else []
     return {
         "schedule_id": request.schedule_id,
         "changed": False,
@@ -327,5 +330,5 @@ def _verdict(
         "backup_id": None,
         "etag": etag,
         "valid": valid,
-        "problems": found,
+        "problems": [*found[:MAX_PROBLEMS], *more],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -93,8 +93,9 @@ def _newest_good(workspace: Workspace, path: str) -> str | None:
 def planned(context: Context, file: SchedulesFile) -> Iterator[Planned]:
     """Each schedule of the file with both calendars' verdicts at the caller's clock."""
     now, tz = context.clock(), zone(context.settings.timezone)
+    seen = _first_seen(context, file.schedules, now)
     for schedule in file.schedules:
-        verdict = plan.plan(schedule.values, tz=tz, first_seen=_first_seen(context, schedule, now))
+        verdict = plan.plan(schedule.values, tz=tz, first_seen=seen.get(schedule.id, now))
         roo_next, roo_invalid = _roo(schedule, now, tz)
         if isinstance(verdict, NotRunnable):
             yield Planned(schedule, verdict, None, None, roo_next, roo_invalid)
@@ -106,16 +107,21 @@ def planned(context: Context, file: SchedulesFile) -> Iterator[Planned]:
         )
 
 
-def _first_seen(context: Context, schedule: Schedule, now: datetime) -> datetime:
-    """Now, or when a schedule without any date was first looked at; stored on the user's side."""
+def _first_seen(
+    context: Context, schedules_: Sequence[Schedule], now: datetime
+) -> dict[str, datetime]:
+    """When each schedule without any date was first looked at; stored on the user's side."""
     dated = ("startDate", "lastExecutionTime", "createdAt")
-    if any(schedule.values.get(name) for name in dated) or not schedule.id:
-        return now
+    undated = [s.id for s in schedules_ if s.id and not any(s.values.get(n) for n in dated)]
+    if not undated:
+        return {}
     with context.workspace.store.transaction() as records:
-        record = records.get(FIRST_SEEN, schedule.id)
-        if record is None:
-            records.put(FIRST_SEEN, schedule.id, {"at": stamp(now)})
-    return parse_instant(record["at"]) or now if record else now
+        known = dict(records.items(FIRST_SEEN))
+        for schedule_id in undated:
+            if schedule_id not in known:
+                known[schedule_id] = {"at": stamp(now)}
+                records.put(FIRST_SEEN, schedule_id, known[schedule_id])
+    return {each: parse_instant(known[each]["at"]) or now for each in undated}
 
 
 def _due(schedule: Schedule, calendar: Calendar, now: datetime) -> datetime | None:

@@ -12,7 +12,7 @@ from sidecar.domain.plan import NotRunnable
 from sidecar.domain.schedules import SchedulesFile
 from sidecar.domain.suggest import did_you_mean
 from sidecar.services.context import Context
-from sidecar.services.paging import cursor_after, start_of
+from sidecar.services.paging import cursor_after, fitting, start_of
 from sidecar.services.schedule_changes import ScheduleChange, change
 from sidecar.services.schedule_plan import Planned, planned, read, stamp
 from sidecar.services.schedule_runs import LastRun, ScheduleRuns
@@ -20,6 +20,7 @@ from sidecar.services.tool import Category, ChangeResult, Request, Result, tool
 from sidecar.services.unsaved import Stored
 
 PREVIEW = 200
+MAX_PROBLEMS = 50
 ROO_FAILS = "roo-scheduler computes an invalid date and does not start because of it."
 
 
@@ -57,6 +58,7 @@ class ScheduleStatus(Result):
     schedules: list[dict[str, Any]]
     stored: list[str]
     problems: list[ScheduleProblem]
+    problem_count: int
     truncated: bool
     next_cursor: str | None
 
@@ -65,6 +67,8 @@ class ScheduleStatus(Result):
         lines = [f"{self.total_schedules} schedules, {self.active_schedules} active."]
         lines += self.stored or [_line(each) for each in self.schedules]
         lines += [f"Problem: {each.id or each.index}: {each.error}" for each in self.problems]
+        if (unlisted := self.problem_count - len(self.problems)) > 0:
+            lines.append(f"and {unlisted} more problems")
         if self.next_cursor:
             lines.append(f"More with cursor {self.next_cursor}.")
         return "\n".join([*lines, f"etag {self.etag}"])
@@ -100,10 +104,11 @@ def get_schedule_status(context: Context, request: ScheduleQuery) -> ScheduleSta
     everything = list(planned(context, file))
     chosen = _chosen(context, request, file, everything)
     start = start_of(request.cursor)
-    page = chosen[start : start + request.limit]
+    page = fitting(chosen[start : start + request.limit], _size)
     full = request.schedule_id is not None
     after = cursor_after(start, len(page), len(chosen))
     raw = not request.format_output
+    problems = _problems(file, everything)
     runs = None if raw else ScheduleRuns.load(context)
     return ScheduleStatus(
         path=file.path,
@@ -118,10 +123,15 @@ def get_schedule_status(context: Context, request: ScheduleQuery) -> ScheduleSta
             for each in page
         ],
         stored=[file.source.slice(each.schedule.span) for each in page] if raw else [],
-        problems=_problems(file, everything),
+        problems=problems[:MAX_PROBLEMS],
+        problem_count=len(problems),
         truncated=after is not None,
         next_cursor=after,
     )
+
+
+def _size(each: Planned) -> int:
+    return each.schedule.span.end - each.schedule.span.start
 
 
 def _active(each: Planned) -> bool:

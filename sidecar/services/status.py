@@ -32,6 +32,7 @@ from sidecar.services.timing import TimeQuery, get_time_tracking
 from sidecar.services.tool import Category, Request, Result, tool
 
 LOW_DISK_BYTES = 200_000_000
+MAX_LISTED = 50
 
 Health = Literal["ok", "warning", "error", "timed out"]
 Overall = Literal["healthy", "degraded", "unhealthy"]
@@ -308,9 +309,10 @@ def _queue(context: Context, _: Project) -> _Report:
 def _failing(context: Context, _: Project) -> _Report:
     report = _Report()
     known = failures.everything(context)
-    report.values["failures"] = {name: each.count for name, each in known.items()}
+    listed = list(known.items())[:MAX_LISTED]
+    report.values["failures"] = {name: each.count for name, each in listed}
     report.values["escalations"] = sum(not each.resumed_at for each in escalations(context))
-    for name, each in known.items():
+    for name, each in listed:
         if each.blocked:
             report.warn(f"`{name}` is blocked after {each.count} failures: {each.last_error}.")
     return report

@@ -14,11 +14,13 @@ from pydantic import BaseModel
 from sidecar.domain import timing, tsv
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.timing import Row, TimingFile
+from sidecar.services.paging import cut, fitting
 from sidecar.services.timing_log import printable
 
 MAX_PROBLEMS = 20
 MAX_GROUPS = 50
 QUOTED = 160
+SHOWN = 4_000
 GroupKey = Literal["mode", "priority", "day", "result"]
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _REASONS = {
@@ -82,10 +84,10 @@ class EntryView(BaseModel):
     @classmethod
     def of(cls, row: Row) -> EntryView:
         """The row as callers see it."""
-        values = {name: printable(value) for name, value in row.values.items()}
+        values = {name: cut(printable(value), SHOWN) for name, value in row.values.items()}
         return cls(
             line=row.line + 1,
-            task_id=printable(row.task_id),
+            task_id=cut(printable(row.task_id), SHOWN),
             mode=values["mode"],
             task=values["task"],
             result=values["result"],
@@ -223,15 +225,15 @@ def grouped(rows: Sequence[Row], key: GroupKey) -> dict[str, Totals]:
 def _group(row: Row, key: GroupKey) -> str:
     if key == "day":
         return f"{row.started:%Y-%m-%d}" if row.started else "(no time)"
-    return printable(row.values[key]).strip() or "(none)"
+    return cut(printable(row.values[key]).strip(), QUOTED) or "(none)"
 
 
 def open_task(row: Row, now: datetime, limit: int) -> OpenTask:
     """An open row with its age and whether it is beyond its limit in seconds."""
     age = int((now - row.started).total_seconds()) if row.started else None
     return OpenTask(
-        task_id=printable(row.task_id),
-        task=printable(row.values["task"]),
+        task_id=cut(printable(row.task_id), SHOWN),
+        task=cut(printable(row.values["task"]), QUOTED),
         started_at=timing.format_time(row.started) if row.started else None,
         age_seconds=age,
         limit_seconds=limit,
@@ -266,8 +268,8 @@ def page(rows: Sequence[Row], limit: int, cursor: str | None) -> tuple[list[Row]
     if cursor is not None:
         reached = _reached(cursor)
         ordered = [row for row in ordered if _place(row) < reached]
-    chosen = ordered[:limit]
-    more = len(ordered) > limit
+    chosen = list(fitting(ordered[:limit], lambda row: row.span.end - row.span.start))
+    more = len(ordered) > len(chosen)
     return chosen, "{:.6f}:{}".format(*_place(chosen[-1])) if more else None
 
 

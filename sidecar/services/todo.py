@@ -12,10 +12,12 @@ from sidecar.domain.kind import Kind
 from sidecar.domain.suggest import did_you_mean
 from sidecar.domain.todo import Item, State, TodoFile
 from sidecar.services.context import Context
+from sidecar.services.paging import cursor_after, fitting, start_of
 from sidecar.services.pattern import compile_pattern
 from sidecar.services.tool import Category, Request, Result, tool
 
 MAX_DETAILS = 20
+MAX_SECTIONS = 200
 MARKS = {State.OPEN: "[ ]", State.ACTIVE: "[-]", State.DONE: "[x]"}
 
 
@@ -100,9 +102,9 @@ def get_todo_status(context: Context, request: TodoQuery) -> TodoStatus:
     content = context.workspace.files.read(path, prefer_editor=True)
     file = todo.parse(content.data.decode("utf-8", "replace"), path=path)
     chosen = _chosen(file, request)
-    start = _offset(request.cursor)
-    listed = chosen[start : start + request.limit]
-    more = start + request.limit < len(chosen)
+    start = start_of(request.cursor)
+    listed = fitting(chosen[start : start + request.limit], _size)
+    after = cursor_after(start, len(listed), len(chosen))
     progress = file.progress()
     return TodoStatus(
         path=path,
@@ -115,8 +117,8 @@ def get_todo_status(context: Context, request: TodoQuery) -> TodoStatus:
         sections=_sections(file),
         matching=len(chosen),
         todos=[_view(file, item) for item in listed],
-        truncated=more,
-        next_cursor=str(start + request.limit) if more else None,
+        truncated=after is not None,
+        next_cursor=after,
         problems=len(file.malformed),
     )
 
@@ -159,15 +161,6 @@ def _named(file: TodoFile, name: str | None) -> frozenset[int] | None:
     return frozenset(chosen)
 
 
-def _offset(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not (cursor.isascii() and cursor.isdigit()):
-        message = "The cursor is not one of this tool's."
-        raise SidecarError(ErrorCode.INVALID, message, hint="Ask without a cursor.")
-    return int(cursor)
-
-
 def _sections(file: TodoFile) -> list[SectionView]:
     views = []
     for section in (None, *file.sections):
@@ -177,7 +170,11 @@ def _sections(file: TodoFile) -> list[SectionView]:
             title, line = (section.title, section.line + 1) if section else ("", 1)
             counts = {"total": progress.total, "completed": progress.done}
             views.append(SectionView(section=title, line=line, **counts))
-    return views
+    return views[:MAX_SECTIONS]
+
+
+def _size(item: Item) -> int:
+    return len(item.text) + sum(len(detail.text) for detail in item.details[:MAX_DETAILS])
 
 
 def _view(file: TodoFile, item: Item) -> TaskView:
