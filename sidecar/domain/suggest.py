@@ -12,6 +12,8 @@ from functools import lru_cache
 # A sentence may guess more boldly than a fix, which changes the text to its guess.
 _BOLD = 0.5
 _SHOWN = 3
+# Among so many a guess takes a hundredth of a second, and a broken file needs a thousand.
+_MOST = 300
 
 
 def nearest(word: str, words: Iterable[str], *, cutoff: float = 0.6) -> str | None:
@@ -26,11 +28,12 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
 
 
 def _alike(word: str, words: Iterable[str], count: int, cutoff: float) -> list[str]:
-    return _close(word, tuple(words), count, cutoff)
+    known = tuple(words)
+    return _close(word, known, count, cutoff) if len(known) <= _MOST else []
 
 
 # The same wrong word stands in many places, and stays there from keystroke to keystroke.
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def _close(word: str, words: tuple[str, ...], count: int, cutoff: float) -> list[str]:
     folded: dict[str, str] = {}
     for known in words:

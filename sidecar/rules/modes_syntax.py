@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from functools import lru_cache
 
 from sidecar.domain.edit import Edit
 from sidecar.domain.finding import Fix, Severity, SyntaxProblem
@@ -25,6 +27,8 @@ def problems(file: ModesFile) -> tuple[SyntaxProblem, ...]:
     return () if file.load.parsed_as != "nothing" else file.document.problems
 
 
+# Four rules ask in turn.
+@lru_cache(maxsize=2)
 def rewritten(file: ModesFile) -> dict[int, Scalar]:
     """The problems, by index, that only the product's change of characters makes, with the text."""
     text = file.source.text
@@ -33,9 +37,10 @@ def rewritten(file: ModesFile) -> dict[int, Scalar]:
     tree = file.unreplaced
     own = {file.source.position(problem.span.start).line for problem in tree.problems}
     found: dict[int, Scalar] = {}
+    parts = _Parts()
     for index, problem in enumerate(problems(file)):
         line = file.source.position(problem.span.start).line
-        scalar = _scalar_at(tree.root, problem.span.start)
+        scalar = parts.scalar_at(tree.root, problem.span.start)
         if line in own or scalar is None:
             continue
         if any(char in file.source.slice(scalar.span) for char in REWRITTEN):
@@ -43,17 +48,39 @@ def rewritten(file: ModesFile) -> dict[int, Scalar]:
     return found
 
 
-def _scalar_at(node: Node | None, offset: int) -> Scalar | None:
-    if node is None or not node.span.contains(offset):
-        return None
-    if isinstance(node, Scalar):
-        return node
+class _Parts:
+    """The parts of the nodes of one tree, found by their place."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[list[Node], list[int]]] = {}
+
+    def scalar_at(self, node: Node | None, offset: int) -> Scalar | None:
+        """The first scalar that contains an offset."""
+        if node is None or not node.span.contains(offset):
+            return None
+        if isinstance(node, Scalar):
+            return node
+        found = (self.scalar_at(part, offset) for part in self._near(node, offset))
+        return next((scalar for scalar in found if scalar), None)
+
+    def _near(self, node: Sequence | Mapping, offset: int) -> list[Node]:
+        parts, starts = self._known.get(id(node)) or self._known.setdefault(id(node), _parts(node))
+        if len(starts) < len(parts):
+            return parts
+        after = bisect_right(starts, offset)
+        # An empty key or value may stand where the part before it ends.
+        return parts[max(0, after - 4) : after]
+
+
+def _parts(node: Sequence | Mapping) -> tuple[list[Node], list[int]]:
+    """The parts of a node, and where they start; not where an alias stands among them."""
     parts: list[Node] = []
     if isinstance(node, Sequence):
         parts = list(node.items)
-    elif isinstance(node, Mapping):
+    else:
         parts = [part for entry in node.entries for part in (entry.key, entry.value)]
-    return next((found for part in parts if (found := _scalar_at(part, offset))), None)
+    starts = [part.span.start for part in parts]
+    return parts, starts if starts == sorted(starts) else []
 
 
 def _hit(problem: SyntaxProblem) -> Hit:
