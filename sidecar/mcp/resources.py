@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
-from mcp_types import Resource, ResourceTemplate
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, Resource, ResourceTemplate
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.kind import Kind
@@ -27,6 +29,7 @@ MIME_TYPE = "application/json"
 SCHEME = "sidecar://"
 MAX_BYTES = 8 * 1024 * 1024
 MAX_URI = 2_000
+RESOURCE_NOT_FOUND = -32002  # MCP 2025-11-25, "Resources", "Error Handling"
 
 Text = Callable[[Context], str]
 Version = Callable[[Context], str]
@@ -114,6 +117,12 @@ def find(uri: str) -> Source | None:
     family = FAMILIES.get(name)
     wanted = unquote(part, errors="replace")
     return family.source(wanted) if family is not None and wanted else None
+
+
+def missing(uri: str, protocol_version: str) -> MCPError:
+    """The error for an address of nothing; since 2026 it has no code of its own (SEP-2164)."""
+    code = INVALID_PARAMS if protocol_version in MODERN_PROTOCOL_VERSIONS else RESOURCE_NOT_FOUND
+    return MCPError(code, f"There is no resource {uri[:200]}.", {"uri": uri[:200]})
 
 
 def read(context: Context, source: Source) -> str:

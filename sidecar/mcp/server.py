@@ -169,8 +169,7 @@ class _Face:
         """One resource as it is now."""
         source = resources.find(params.uri)
         if source is None:
-            told = f"There is no resource {params.uri[:200]}."
-            raise MCPError(INVALID_PARAMS, told, {"uri": params.uri[:200]})
+            raise resources.missing(params.uri, request.protocol_version)
         text = await self._beside(
             request, lambda context: resources.read(context, source), {"uri": params.uri}
         )

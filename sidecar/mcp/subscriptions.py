@@ -62,8 +62,7 @@ class Subscriptions:
     async def subscribe(self, request: Request, params: SubscribeRequestParams) -> EmptyResult:
         """Tell this connection whenever the resource has changed."""
         if not self._known(params.uri):
-            told = f"There is no resource {params.uri[:200]}."
-            raise MCPError(INVALID_PARAMS, told, {"uri": params.uri[:200]})
+            raise resources.missing(params.uri, request.protocol_version)
         connection = _connection(request)
         subscriber = self._subscribers.get(connection)
         if subscriber is None:

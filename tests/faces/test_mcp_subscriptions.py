@@ -21,8 +21,9 @@ from mcp.shared.subscriptions import ResourceUpdated
 from mcp_types import ResourceUpdatedNotification
 
 from sidecar import app
+from sidecar.mcp import server
 from sidecar.mcp.changes import Changes
-from sidecar.mcp.subscriptions import MAX_SUBSCRIPTIONS
+from sidecar.mcp.subscriptions import MAX_SUBSCRIPTIONS, Subscriptions
 from sidecar.services.registry import TOOLS
 from tests.conftest import EXAMPLE
 from tests.faces.web import Served, start
@@ -160,7 +161,7 @@ async def test_what_is_no_resource_cannot_be_subscribed_to_nor_too_much(context)
         for uri in ("sidecar://nothing", "file:///etc/passwd", ""):
             with pytest.raises(MCPError) as refused:
                 await client.subscribe_resource(uri)
-            assert refused.value.error.code == -32602
+            assert refused.value.error.code == -32002
         for number in range(MAX_SUBSCRIPTIONS):
             await client.subscribe_resource(f"sidecar://modes/{number}")
         await client.subscribe_resource("sidecar://modes/0")
@@ -247,6 +248,22 @@ async def test_nothing_is_watched_before_the_first_and_after_the_last_subscriber
     assert await asyncio.wait_for(told.get(), PATIENCE) == "sidecar://todo"
     changes.release(["sidecar://todo"])
     await until(lambda: not changes.watching)
+
+
+async def test_watching_ends_with_the_session_that_wanted_it(context):
+    told = Subscriptions(lambda: context)
+    made = server.build(lambda *_: context, version="0", subscriptions=told)
+    async with Client(made, mode="legacy") as client:
+        await client.subscribe_resource("sidecar://todo")
+        await client.subscribe_resource("sidecar://validation/latest")
+        assert told.changes.watching
+    await until(lambda: not told.changes.watching)
+    async with Client(made, mode="2026-07-28") as client:
+        async with client.listen(tools_list_changed=True):
+            assert not told.changes.watching
+        async with client.listen(resource_subscriptions=["sidecar://todo"]):
+            assert told.changes.watching
+        await until(lambda: not told.changes.watching)
 
 
 async def test_a_waiter_that_is_cancelled_leaves_nothing_behind(context):
