@@ -23,6 +23,7 @@ Json = dict[str, Any]
 # Those that `initialize` may name; the newest era has no `initialize`.
 VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 MODERN = "2026-07-28"
+_LISTED = ("tools", "prompts", "resources", "resources/templates")
 _CLIENT = {"name": "manifest", "version": "0"}
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 _META = {
@@ -36,8 +37,8 @@ def made(server: Server[Any]) -> Json:
     """The manifest of a server; see ``opening.Answers`` for what is told from it when."""
     opened = {"protocolVersion": VERSIONS[-1], "capabilities": {}, "clientInfo": _CLIENT}
     asked: list[tuple[str, Json]] = [("initialize", opened), ("notifications/initialized", {})]
-    asked += [("tools/list", {}), ("prompts/list", {})]
-    greeting, tools, prompts = anyio.run(_answers, server, asked)
+    asked += [(f"{name}/list", {}) for name in _LISTED]
+    greeting, *lists = anyio.run(_answers, server, asked)
     discovered, every = anyio.run(
         _answers, server, [("server/discover", {"_meta": _META}), ("tools/list", {"_meta": _META})]
     )
@@ -50,8 +51,7 @@ def made(server: Server[Any]) -> Json:
             "every": every,
             "discover": {k: v for k, v in discovered.items() if every.get(k) != v},
         },
-        **tools,
-        **prompts,
+        **{key: value for each in lists for key, value in each.items()},
     }
 
 

@@ -26,16 +26,29 @@ _CHUNK = 65_536
 _MOST_BYTES = 1_000_000
 _VERSION = "io.modelcontextprotocol/protocolVersion"
 _CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
-_LISTS = {"tools/list": "tools", "prompts/list": "prompts"}
+_LISTS = {
+    "tools/list": "tools",
+    "prompts/list": "prompts",
+    "resources/list": "resources",
+    "resources/templates/list": "resourceTemplates",
+}
+_LISTEN = "subscriptions/listen"
+_CHANGES = frozenset({"toolsListChanged", "promptsListChanged", "resourcesListChanged"})
+ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
+SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 
 
 class Wire(NamedTuple):
-    """The descriptors of a client, what was read of them already, and which ids were answered."""
+    """The descriptors of a client, what was read of them already, and which ids were answered.
+
+    A subscription is ``acknowledged``; its answer comes when it ends.
+    """
 
     source: int
     sink: int
     read: bytes = b""
     answered: frozenset[Id] = frozenset()
+    acknowledged: frozenset[Id] = frozenset()
 
 
 def claim() -> Wire:
@@ -68,6 +81,8 @@ class Answers:
         params = message.get("params", {})
         if not isinstance(method, str) or not isinstance(params, dict):
             return None
+        if method == _LISTEN:
+            return self._acknowledgement(number, params)
         result = self._result(method, params)
         return None if result is None else {"jsonrpc": "2.0", "id": number, "result": result}
 
@@ -86,11 +101,31 @@ class Answers:
     def _modern(self, method: str, meta: Json) -> Json | None:
         """The answer in the era without ``initialize``, where each request says its version."""
         modern = self._manifest["modern"]
-        usual = meta.get(_VERSION) == modern["version"]
-        if not usual or not isinstance(meta.get(_CAPABILITIES), dict):
+        if not self._is_modern(meta):
             return None
         told = modern["discover"] if method == "server/discover" else self._list(method)
         return None if told is None else {**modern["every"], **told}
+
+    def _is_modern(self, meta: Any) -> bool:
+        return (
+            isinstance(meta, dict)
+            and meta.get(_VERSION) == self._manifest["modern"]["version"]
+            and isinstance(meta.get(_CAPABILITIES), dict)
+        )
+
+    def _acknowledgement(self, number: Id, params: Json) -> Json | None:
+        """That the lists are watched; a subscription to a resource is the server's to judge."""
+        wanted = params.get("notifications")
+        if not self._is_modern(params.get("_meta")) or not isinstance(wanted, dict):
+            return None
+        if (
+            not wanted
+            or set(wanted) - _CHANGES
+            or not all(each is True for each in wanted.values())
+        ):
+            return None
+        told = {"_meta": {SUBSCRIPTION: number}, "notifications": wanted}
+        return {"jsonrpc": "2.0", "method": ACKNOWLEDGED, "params": told}
 
     def _initialize(self, params: Json) -> Json | None:
         version, client = params.get("protocolVersion"), params.get("clientInfo")
@@ -118,6 +153,7 @@ class Opening:
         self._wire = wire
         self._read = bytearray()
         self._answered: set[Id] = set()
+        self._acknowledged: set[Id] = set()
         self._owing = False
         self._awake, self._wake = os.pipe()
         self._thread = threading.Thread(target=self._serve, name="mcp-opening", daemon=True)
@@ -132,7 +168,11 @@ class Opening:
         self._thread.join()
         os.close(self._awake)
         os.close(self._wake)
-        return self._wire._replace(read=bytes(self._read), answered=frozenset(self._answered))
+        return self._wire._replace(
+            read=bytes(self._read),
+            answered=frozenset(self._answered),
+            acknowledged=frozenset(self._acknowledged),
+        )
 
     def _serve(self) -> None:
         answers = Answers(json.loads(MANIFEST.read_bytes()))
@@ -164,9 +204,9 @@ class Opening:
         if answer is None:
             self._owing |= isinstance(message, dict) and "id" in message
             return True
-        if answer["id"] in self._answered:
+        if message["id"] in self._answered | self._acknowledged:
             return False
-        self._answered.add(answer["id"])
+        (self._answered if "id" in answer else self._acknowledged).add(message["id"])
         rest = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         try:
             while rest:

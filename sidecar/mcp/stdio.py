@@ -31,7 +31,7 @@ from mcp_types import (
 
 from sidecar.mcp import wire
 from sidecar.mcp.framing import Incoming, Line
-from sidecar.mcp.opening import Wire, claim
+from sidecar.mcp.opening import ACKNOWLEDGED, SUBSCRIPTION, Wire, claim
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class _Connection:
         self._incoming = Incoming(claimed.source, claimed.read)
         self._sink = claimed.sink
         self._answered = set(claimed.answered)
+        self._acknowledged = set(claimed.acknowledged)
         self._outgoing: queue.Queue[bytes | None] = queue.Queue(_BACKLOG)
         self._in_use: set[str | int] = set()
         self._all_answered = asyncio.Event()
@@ -121,14 +122,24 @@ class _Connection:
     async def _send_all(self, outbox: Outbox) -> None:
         async for each in outbox:
             message = each.message
-            if not isinstance(message, JSONRPCResponse | JSONRPCError) or message.id is None:
+            if not self._is_told(message):
                 await self._send(message)
-                continue
-            if message.id in self._answered:
-                self._answered.discard(message.id)
-            else:
-                await self._send(message)
-            self._released(message.id)
+            if isinstance(message, JSONRPCResponse | JSONRPCError) and message.id is not None:
+                self._released(message.id)
+
+    def _is_told(self, message: JSONRPCMessage) -> bool:
+        """Whether the opening has said this already."""
+        if isinstance(message, JSONRPCResponse | JSONRPCError):
+            told, number = self._answered, message.id
+        elif isinstance(message, JSONRPCNotification) and message.method == ACKNOWLEDGED:
+            meta = (message.params or {}).get("_meta", {})
+            told, number = self._acknowledged, meta.get(SUBSCRIPTION)
+        else:
+            return False
+        if number not in told:
+            return False
+        told.discard(number)
+        return True
 
     def _released(self, request_id: str | int) -> None:
         self._in_use.discard(request_id)

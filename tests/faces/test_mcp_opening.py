@@ -35,6 +35,7 @@ META = {
     "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "0"},
     "io.modelcontextprotocol/clientCapabilities": {},
 }
+LISTS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
 Json = dict[str, Any]
 
 
@@ -52,11 +53,11 @@ def initialize(version: str, number: int | str = 1) -> Json:
 def session(version: str) -> list[Json]:
     """What a client of this version asks first."""
     if version == manifest.MODERN:
-        methods = ["server/discover", "tools/list", "prompts/list"]
+        methods = ["server/discover", *LISTS]
         return [request(method, method, _meta=META) for method in methods]
     ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-    lists = [request(2, "tools/list"), request("three", "prompts/list"), request(4, "ping")]
-    return [initialize(version), ready, *lists]
+    lists = [request(method, method) for method in LISTS]
+    return [initialize(version), ready, *lists, request(2, "ping")]
 
 
 def answers_of(wire: Wire, messages: list[Json]) -> list[Json]:
@@ -108,6 +109,28 @@ def test_each_question_is_answered_once_and_the_session_goes_on(
     assert sidecar.receive() is None
 
 
+def listen(**wanted: Any) -> Json:
+    return request("listen", "subscriptions/listen", _meta=META, notifications=wanted)
+
+
+def test_a_subscription_is_acknowledged_once_and_as_the_server_does(
+    sidecar: Wire, example_workspace: Path
+) -> None:
+    """Claude Code asks for nothing else before it has the acknowledgement."""
+    message = listen(toolsListChanged=True, resourcesListChanged=True)
+    early = Answers(json.loads(MANIFEST.read_bytes())).to(message)
+    solo = Wire([sys.executable, "-c", SOLO, str(example_workspace)])
+    try:
+        solo.send(message)
+        assert solo.receive() == early
+    finally:
+        solo.kill()
+    sidecar.send(message)
+    assert sidecar.receive() == early
+    sidecar.send(request("call", "tools/call", name="get_todo_status", arguments={}, _meta=META))
+    assert sidecar.receive()["id"] == "call"
+
+
 @POSIX
 def test_what_must_start_at_once_imports_nothing_slow() -> None:
     """Every client waits for these imports before it is answered."""
@@ -154,6 +177,9 @@ def test_messages_with_headers_are_left_to_the_server(sidecar: Wire) -> None:
         request(1, "tools/list", _meta=META, cursor="x"),
         request(1, "tools/call", _meta=META, name="get_todo_status"),
         {"jsonrpc": "2.0", "id": 1, "method": ["ping"]},
+        listen(toolsListChanged=False),
+        listen(toolsListChanged=True, resourceSubscriptions=["sidecar://todo"]),
+        listen(),
     ],
 )
 def test_what_is_not_certain_is_left_to_the_server(message: Any) -> None:
