@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import logging
 import socket
 import sys
 from typing import Any
@@ -15,13 +14,15 @@ from sidecar.mcp import http, stdio, token
 from sidecar.mcp.opening import Opening
 from sidecar.services.context import Context
 from sidecar.services.registry import TOOLS
+from sidecar.workspace import logs
 from sidecar.workspace.user_dirs import UserDirs
 
 
 def serve_stdio(options: argparse.Namespace, opening: Opening | None) -> int:
     """Serve one client on stdin and stdout, which ``opening`` may have begun; returns the code."""
-    _log_to_stderr()
-    server = app.mcp_server(open_workspace(root_of(options)))
+    context = open_workspace(root_of(options))
+    logs.start(context.workspace.state)
+    server = app.mcp_server(context)
     gc.freeze()
     gc.enable()
     return stdio.serve(server, opening.hand_over() if opening else None)
@@ -30,7 +31,7 @@ def serve_stdio(options: argparse.Namespace, opening: Opening | None) -> int:
 def serve_http(options: argparse.Namespace) -> int:
     """Serve many clients over HTTP; returns the exit code."""
     context = open_workspace(root_of(options))
-    _log_to_stderr()
+    logs.start(context.workspace.state)
     listener, rules, told = listening(context, options)
     print(f"MCP on {told}", file=sys.stderr)
     return http.serve(app.mcp_server(context), listener, rules)
@@ -65,9 +66,3 @@ def listening(
     else:
         asked = "clients send `Authorization: Bearer …`; `sidecar token` shows it"
     return listener, rules, f"{base}/mcp, for old clients {base}/sse; {asked}"
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-    )

@@ -20,6 +20,8 @@ from sidecar.workspace.state import State
 FOLDER = "validation"
 CANCEL = "cancel"
 LATEST = f"{FOLDER}/latest"
+# The state folder's README names this number.
+KEPT = 20
 LOOK_SECONDS = 0.1
 LOST_SECONDS = 30.0
 REPORT_LIMIT = 50_000_000
@@ -70,7 +72,15 @@ def create(context: Context, request: dict[str, Any]) -> Run:
     run = Run(context.workspace.state, f"{stamp}-{secrets.token_hex(4)}")
     run.save("request.json", {**request, "started": time.time()})
     run.state.write(LATEST, run.id.encode())
+    _forget_old(context)
     return run
+
+
+def _forget_old(context: Context) -> None:
+    for run_id in ids(context)[KEPT:]:
+        run = Run(context.workspace.state, run_id)
+        if run.status != "running":
+            run.state.forget(f"{FOLDER}/{run_id}")
 
 
 def is_id(text: str) -> bool:

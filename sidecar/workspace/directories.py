@@ -85,6 +85,9 @@ class Directory(Protocol):
     def remove(self, name: str) -> None:
         """Unlink a file."""
 
+    def remove_folder(self, name: str) -> None:
+        """Remove an empty folder."""
+
     def names(self) -> list[str]:
         """The names of all entries, sorted."""
 
@@ -153,6 +156,10 @@ class DescriptorDirectory:
     def remove(self, name: str) -> None:
         """Unlink a file."""
         os.unlink(name, dir_fd=self.descriptor)
+
+    def remove_folder(self, name: str) -> None:
+        """Remove an empty folder."""
+        os.rmdir(name, dir_fd=self.descriptor)
 
     def names(self) -> list[str]:
         """The names of all entries, sorted."""

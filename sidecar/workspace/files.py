@@ -23,6 +23,7 @@ from sidecar.workspace.walking import Found, Walk
 from sidecar.workspace.writing import Writer
 
 T = TypeVar("T")
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 __all__ = ("MAX_BYTES", "Change", "Content", "Files", "Written")
 
 
@@ -113,14 +114,16 @@ class Files:
         return Content(path, data, sha256(data).hexdigest(), overlay.changed, 0o644, "editor")
 
     def exists(self, path: str) -> bool:
-        """Whether a file or folder is there; raises E_PATH_OUTSIDE, E_PROTECTED."""
+        """Whether a file or folder is there; raises E_PATH_OUTSIDE, E_PROTECTED, E_IO."""
         real = self.locate(path)
         folder, _, name = real.rpartition("/")
         try:
             with self.tree.directory(folder) as directory:
                 return not name or replacing.stamp_of(directory, name) is not None
-        except OSError:
-            return False
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return False
+            raise trouble.explained(error, real) from error
 
     def write(
         self,

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.workspace import paths, replacing, trouble
-from sidecar.workspace.directories import Tree
+from sidecar.workspace.directories import Directory, Tree
 
 _LIMIT = 256 * 1024 * 1024
-README = """# What lies here
+SCHEMA_VERSION = 1
+README = f"""# What lies here
 
 This folder belongs to the sidecar (loop-orchestrator). Nothing in it is needed to open the
 workspace, and nothing in it is ever executed.
 
-| name | what | may it be deleted? |
-| --- | --- | --- |
-| `reports/` | results of validations | yes, at any time |
-| `logs/` | the sidecar's logs | yes, while no sidecar runs |
-| `backups/` | earlier contents of files, by SHA-256 | yes, but then nothing can be restored |
+| name | what | how much | may it be deleted? |
+| --- | --- | --- | --- |
+| `validation/` | runs of `run_validation` | the newest 20 | yes, when no run goes on |
+| `reports/` | reports of validations asked for by hand | the last one | yes, at any time |
+| `logs/` | the sidecar's log, JSON lines | 3 files of 1 MiB | yes, at any time |
+| `backups/` | earlier contents of files, by SHA-256 | see below | yes, but they are lost then |
 
-The index of backups, the journal of changes, consents, locks and the execution engine's records
-lie in the user's own state folder, so that a clone cannot bring prepared ones along.
-Schema version: 1.
+Of backups made automatically a file keeps the newest 50, for 90 days, its last one for ever; all
+together take 512 MiB at most. Those that somebody asked for stay.
+
+The index of backups, the journal of changes (5 files of 4 MiB), consents, locks and the execution
+engine's records lie in the user's own state folder, so that a clone cannot bring prepared ones
+along.
+Schema version: {SCHEMA_VERSION}.
 """
+_VERSION = re.compile(rb"^Schema version: (\d{1,6})\.", re.MULTILINE)
 _FIRST = {"README.md": README.encode(), ".gitignore": b"*\n"}
 
 
@@ -45,11 +55,30 @@ class State:
 
     def write(self, name: str, data: bytes) -> Path:
         """Replace a state file atomically; the first write makes the folder and its README."""
-        if not self.path("README.md").exists():
+        if not self.begun:
             for first, text in _FIRST.items():
                 self._replace(first, text)
         self._replace(name, data)
         return self.path(name)
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything is kept here already; raises E_UNAVAILABLE for a newer version's."""
+        try:
+            page = self.read("README.md", limit=len(README) * 4)
+        except SidecarError as error:
+            if error.code is not ErrorCode.TOO_LARGE:
+                return False
+            page = b""
+        found = _VERSION.search(page)
+        if found and int(found[1]) > SCHEMA_VERSION:
+            message = (
+                f"`{self.folder}` was written by a newer sidecar (schema {int(found[1])}; this"
+                f" one knows {SCHEMA_VERSION})."
+            )
+            hint = f"Update this sidecar, or move `{self.folder}` away."
+            raise SidecarError(ErrorCode.UNAVAILABLE, message, hint=hint)
+        return True
 
     def _replace(self, name: str, data: bytes) -> None:
         folder, last = self._split(name)
@@ -126,6 +155,24 @@ class State:
         except OSError:
             return 0
 
+    def rename(self, name: str, other: str) -> None:
+        """Give a state file another name in its folder, in place of what had it."""
+        folder, last = self._split(name)
+        try:
+            with self.tree.directory(folder) as directory:
+                directory.replace(last, self._split(other)[1])
+        except OSError as error:
+            raise trouble.explained(error, f"{folder}/{last}") from error
+
+    def forget(self, name: str) -> None:
+        """Delete a folder of the state with all that is in it; links are not followed."""
+        folder, last = self._split(name)
+        try:
+            with self.tree.directory(folder) as directory:
+                _emptied(directory, last)
+        except OSError as error:
+            raise trouble.explained(error, f"{folder}/{last}") from error
+
     def remove(self, name: str) -> None:
         """Delete a state file, if it is there."""
         folder, last = self._split(name)
@@ -136,3 +183,16 @@ class State:
             return
         except OSError as error:
             raise trouble.explained(error, f"{folder}/{last}") from error
+
+
+def _emptied(directory: Directory, name: str) -> None:
+    if not stat.S_ISDIR(directory.status(name).st_mode):
+        directory.remove(name)
+        return
+    inner = directory.child(name)
+    try:
+        for each in inner.names():
+            _emptied(inner, each)
+    finally:
+        inner.close()
+    directory.remove_folder(name)

@@ -111,11 +111,31 @@ def _connected(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
+    try:
+        _refuse_newer(connection)
+        _set_up(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _refuse_newer(connection: sqlite3.Connection) -> None:
+    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if found > SCHEMA_VERSION:
+        message = (
+            "The sidecar's records of this workspace were written by a newer sidecar"
+            f" (schema {found}; this one knows {SCHEMA_VERSION})."
+        )
+        hint = "Update this sidecar, or set SIDECAR_HOME to another folder."
+        raise SidecarError(ErrorCode.UNAVAILABLE, message, hint=hint)
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(_SCHEMA)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    return connection
 
 
 def _explained(error: sqlite3.DatabaseError) -> SidecarError:
@@ -124,5 +144,6 @@ def _explained(error: sqlite3.DatabaseError) -> SidecarError:
         return SidecarError(ErrorCode.BUSY, "The sidecar's records are in use.")
     if "full" in text:
         return SidecarError(ErrorCode.IO, "The disk of the sidecar's records is full.")
-    message = "The sidecar's records on the user's side cannot be read or written."
+    cause = ": the disk reports an error" if "disk I/O" in text else ""
+    message = f"The sidecar's records on the user's side cannot be read or written{cause}."
     return SidecarError(ErrorCode.IO, message, hint="Set SIDECAR_HOME to a local folder.")

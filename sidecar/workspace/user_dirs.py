@@ -19,6 +19,7 @@ import platformdirs
 from sidecar.domain.errors import ErrorCode, SidecarError
 
 APPLICATION = "loop-orchestrator"
+REGISTRY_VERSION = 1
 _REGISTRY = "workspaces.json"
 
 
@@ -92,6 +93,10 @@ class UserDirs:
             data = json.loads((self.state / _REGISTRY).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return []
+        if data.get("version", 0) > REGISTRY_VERSION:
+            message = "The sidecar's list of workspaces was written by a newer sidecar."
+            hint = "Update this sidecar, or set SIDECAR_HOME to another folder."
+            raise SidecarError(ErrorCode.UNAVAILABLE, message, hint=hint)
         return [entry for entry in data.get("workspaces", []) if isinstance(entry, dict)]
 
     def _registered(self, real: Path, inode: int) -> str:
@@ -106,7 +111,7 @@ class UserDirs:
             yield
 
     def _store_registry(self, entries: list[dict[str, object]]) -> None:
-        text = json.dumps({"version": 1, "workspaces": entries}, indent=1)
+        text = json.dumps({"version": REGISTRY_VERSION, "workspaces": entries}, indent=1)
         temporary = self.state / f".{_REGISTRY}.{secrets.token_hex(4)}"
         with temporary.open("w", encoding="utf-8") as file:
             file.write(text)

@@ -91,6 +91,11 @@ class PathDirectory:
         self._confined(self.path)
         (self.path / name).unlink()
 
+    def remove_folder(self, name: str) -> None:
+        """Remove an empty folder."""
+        self._confined(self.path)
+        (self.path / name).rmdir()
+
     def names(self) -> list[str]:
         """The names of all entries, sorted."""
         return sorted(entry.name for entry in self.path.iterdir())

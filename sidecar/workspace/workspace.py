@@ -67,7 +67,14 @@ class Workspace:
     def path(self, kind: Kind, product: str = "roo") -> str:
         """The workspace-relative path of a kind's file: the one that exists, else the default."""
         found = layout.candidates(kind, product)
-        return next((path for path in found if self.files.exists(path)), found[0])
+        return next((path for path in found if self.holds(path)), found[0])
+
+    def holds(self, path: str) -> bool:
+        """Whether something has this name; a link that leads outside has, and reading it tells."""
+        try:
+            return self.files.exists(path)
+        except SidecarError:
+            return True
 
     def close(self) -> None:
         """Release the database; the workspace can still be used."""

@@ -50,3 +50,13 @@ def test_a_kind_lies_where_it_exists_else_at_its_default(root: Path):
     (root / ".roomodes").write_text("")
     assert workspace.path(Kind.MODES, "zoo") == ".roomodes"
     assert workspace.path(Kind.SCHEDULES) == ".roo/schedules.json"
+
+
+def test_a_file_that_is_a_link_to_the_outside_keeps_its_place(root: Path, tmp_path: Path):
+    (tmp_path / "secret").write_text("x")
+    (root / "TODO.md").symlink_to(tmp_path / "secret")
+    workspace = Workspace.open(root)
+
+    assert workspace.path(Kind.TODO) == "TODO.md"
+    assert workspace.holds("TODO.md")
+    assert not workspace.holds("task_timing.tsv")
