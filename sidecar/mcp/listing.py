@@ -24,11 +24,14 @@ def listed(tools: Iterable[Tool[Any, Any]]) -> list[Listing]:
     whole = [schema.of_output(tool.result) for tool in tools]
     levels = [_WHOLE] * len(tools)
     listings = [_listing(tool, output) for tool, output in zip(tools, whole, strict=True)]
-    while size(listings) > MAX_BYTES and any(levels):
+    sizes = [size([each]) for each in listings]
+    while sum(sizes) - len(sizes) > MAX_BYTES and any(levels):  # brackets of each, commas of all
         candidates = [index for index, level in enumerate(levels) if level]
-        largest = max(candidates, key=lambda at: (levels[at], size(listings[at : at + 1])))
-        levels[largest] -= 1
-        listings[largest] = _listing(tools[largest], _told(whole[largest], levels[largest]))
+        at = max(candidates, key=lambda index: (levels[index], sizes[index]))
+        levels[at] -= 1
+        told = {"output_schema": _told(whole[at], levels[at])}
+        listings[at] = listings[at].model_copy(update=told)
+        sizes[at] = size(listings[at : at + 1])
     return listings
 
 
