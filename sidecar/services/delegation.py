@@ -17,9 +17,11 @@ from sidecar.services.context import Context
 from sidecar.services.escalation import escalate_tasks
 from sidecar.services.mode_choice import Mode
 from sidecar.services.modes import known_modes
+from sidecar.services.rollback import RECORDS
 from sidecar.services.task_admission import invalid, stamp
-from sidecar.services.task_queue import OPEN, Priority, State, Task, TaskQueue
+from sidecar.services.task_queue import COLLECTION, OPEN, Priority, State, Task, TaskQueue
 from sidecar.services.tool import Category, ChangeRequest, ChangeResult, tool
+from sidecar.workspace.journal import Entry, present_origin
 from sidecar.workspace.store import Transaction
 
 MAX_DESCRIPTION = 20_000
@@ -121,9 +123,21 @@ def delegate_task(context: Context, request: DelegateTaskRequest) -> DelegateTas
     """
     with context.workspace.store.transaction() as transaction:
         queue = TaskQueue(transaction, context.clock())
+        before = _fingerprint(queue, request.task_id)
         result = _ACTIONS[request.action](context, request, queue, transaction)
+        after = _fingerprint(queue, result.task_id)
+    if before != after and result.changed and not request.dry_run:
+        path = f"{RECORDS}{COLLECTION}/{result.task_id}"
+        entry = Entry(present_origin(), request.action, path, before, after)
+        context.workspace.journal.begin([entry], urgent=False)
     escalate_tasks(context, queue.escalated)
     return result
+
+
+def _fingerprint(queue: TaskQueue, task_id: str | None) -> str | None:
+    """The hash of a task as it stands in the queue, None where there is none."""
+    task = queue.tasks.get(task_id or "")
+    return hashlib.sha256(task.model_dump_json().encode()).hexdigest() if task else None
 
 
 def _create(

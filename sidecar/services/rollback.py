@@ -12,6 +12,8 @@ from sidecar.services.unsaved import refuse_unsaved
 from sidecar.workspace.journal import Mutation
 
 REASON = "rollback"
+# So begins what the journal calls a record of ours that is no file.
+RECORDS = "records:"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,11 @@ def to_checkpoint(checkpoint: Checkpoint) -> list[Step]:
 
 def of_last_call(context: Context, operation: str) -> list[Step]:
     """The steps that undo the last call of a tool; raises E_NOT_FOUND where none is journaled."""
-    entries = context.workspace.journal.entries(tool=operation)
+    entries = [
+        entry
+        for entry in context.workspace.journal.entries(tool=operation)
+        if not entry.path.startswith(RECORDS)
+    ]
     if not entries:
         raise SidecarError(
             ErrorCode.NOT_FOUND,

@@ -16,6 +16,9 @@ SHOWN_CHECKS = 40
 SHOWN_MESSAGE = 600
 CANCEL_SECONDS = 15.0
 MEGABYTE = 1_000_000
+_ARTEFACTS = (".xml", ".json", ".md", ".html")
+# What the sidecar itself needs to tell how a run stands.
+_OWN = frozenset({"request.json", "progress.json"})
 
 ValidationType = Literal[
     "basic", "comprehensive", "config", "syntax", "lint", "tests", "coverage", "benchmark",
@@ -89,6 +92,7 @@ class RunValidation(Result):
     coverage: str = ""
     benchmarks: list[str] = Field(default_factory=list)
     report: str = ""
+    artefacts: list[str] = Field(default_factory=list)
 
     def summary(self) -> str:
         """Counts, what failed and where, what was not run."""
@@ -106,6 +110,8 @@ class RunValidation(Result):
         lines += [text for text in (self.coverage, *self.benchmarks) if text]
         if self.report:
             lines.append(f"Report: {self.report}")
+        if self.artefacts:
+            lines.append(f"Also: {', '.join(self.artefacts)}")
         return "\n".join(lines)
 
 
@@ -234,7 +240,15 @@ def _result(run: validation_runs.Run) -> RunValidation:
         coverage=_coverage(report),
         benchmarks=[_benchmark(item) for item in report.get("benchmarks", [])],
         report=f"{run.state.folder}/{written}",
+        artefacts=_artefacts(run),
     )
+
+
+def _artefacts(run: validation_runs.Run) -> list[str]:
+    """The run's files that a person or another program can read, by their workspace paths."""
+    names = run.state.names(run.name("").rstrip("/"))
+    shown = (name for name in names if name.endswith(_ARTEFACTS) and name not in _OWN)
+    return [f"{run.state.folder}/{run.name(name)}" for name in shown]
 
 
 def _verdict(status: str, categories: list[CategoryLine], report: dict[str, Any]) -> str:

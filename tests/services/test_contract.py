@@ -136,8 +136,8 @@ def test_reading_changes_nothing_anywhere(world: World, name: str):
 
 @pytest.mark.parametrize(
     "name",
-    ["manage_schedules", "track_task_time", "update_persistent_memory", "write_project_file",
-     "restore_file", "switch_mode"],
+    ["manage_schedules", "track_task_time", "update_persistent_memory", "delegate_task",
+     "write_project_file", "restore_file", "switch_mode"],
 )  # fmt: skip
 def test_each_change_is_journaled_with_who_by_which_call_and_both_hashes(world: World, name: str):
     world.call(name, **CALLS[name])

@@ -173,6 +173,8 @@ def _(w: World) -> None:
     assert again["validation_type"] == "syntax"
     assert first["report"].startswith(".sidecar/validation/")
     assert (w.root / first["report"]).is_file()
+    assert {path.rpartition(".")[2] for path in first["artefacts"]} >= {"json", "md"}
+    assert all((w.root / path).is_file() for path in first["artefacts"])
 
 
 # 18. get_mode_capabilities
