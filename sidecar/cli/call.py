@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from sidecar.cli.arguments import add_workspace_argument
+from sidecar.cli.visible import as_json, visible
 from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.services import refusal
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         _print(refusal.structured(error))
         return TOOL_ERROR
     if options.text:
-        print(result.summary())
+        print(visible(result.summary()))
     else:
         _print(result.structured())
     return 0
@@ -55,4 +56,4 @@ def _arguments(text: str) -> dict[str, Any]:
 
 
 def _print(value: dict[str, Any]) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(as_json(value))

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from sidecar.cli import formats
 from sidecar.cli.arguments import add_workspace_argument
+from sidecar.cli.main import refuse
 from sidecar.cli.targets import Target, targets
 from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.domain.finding import Severity
 from sidecar.domain.kind import Kind
 from sidecar.domain.project import Project
 from sidecar.domain.source import Source
+from sidecar.rules.registry import RULES
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import FileReport, diagnose_path
 from sidecar.services.project import load_project
@@ -60,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit 0 without such findings, 1 with them, 2 where something could not be checked."""
-    selected = tuple(code.strip() for word in options.select for code in word.split(",") if code)
+    selected = _codes(options.select)
     reports = [_selected(report, selected) for report in _reports(options)]
     WRITERS[options.format](reports)
     if any(report.error for report in reports):
@@ -68,6 +70,17 @@ def run(options: argparse.Namespace) -> int:
     limit = Severity(options.fail_on).rank
     failing = (finding for report in reports for finding in report.findings)
     return FOUND if any(finding.severity.rank <= limit for finding in failing) else 0
+
+
+def _codes(words: Sequence[str]) -> tuple[str, ...]:
+    """What the codes of findings must start with; a word that fits no rule is refused."""
+    codes = tuple(code.strip() for word in words for code in word.split(",") if code.strip())
+    for code in codes:
+        if not any(known.startswith(code) for known in RULES):
+            raise refuse(
+                f"No rule's code starts with `{code}`.", hint="`sidecar rules` lists them."
+            )
+    return codes
 
 
 def _selected(report: FileReport, codes: tuple[str, ...]) -> FileReport:
@@ -94,6 +107,8 @@ def _opened(root: Path) -> Opened:
 
 
 def _report(target: Target, opened: Callable[[Path], Opened]) -> FileReport:
+    if target.kind is None and not Path(target.root, target.path).exists():
+        return FileReport(target.shown, Kind.MODES, Source(""), error="There is no such file.")
     if target.kind is None:
         known = ".roomodes, schedules.json, TODO.md, task_timing.tsv, persistent-memory.md"
         error = f"Its name says no known kind of file; known are {known}."

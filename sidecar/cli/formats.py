@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import urllib.parse
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sidecar import __version__
+from sidecar.cli.visible import cells, one_line
 from sidecar.domain.finding import Finding, Fix, Severity
 from sidecar.domain.source import Source, Span
 from sidecar.rules.registry import RULES
@@ -48,13 +50,18 @@ def write_text(reports: Sequence[FileReport]) -> None:
             told = f"{p.name}: {p.verdict}, {p.loaded} of {p.total} loaded"
             console.print(_line(report.path, "info", "green", told))
     counts = summary(reports)
-    told = ", ".join(f"{counts[key]} {key}" for key in ("errors", "warnings", "infos", "hints"))
+    told = ", ".join(_counted(counts[f"{s.value}s"], s.value) for s in Severity)
     unchecked = f", {counts['unchecked']} not checked" if counts["unchecked"] else ""
-    console.print(f"{counts['files']} files: {told}{unchecked}")
+    console.print(f"{_counted(counts['files'], 'file')}: {told}{unchecked}")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _line(place: str, word: str, colour: str, message: str) -> Text:
-    return Text.assemble((place, "bold"), ": ", (word, colour), f": {message}")
+    told = f": {one_line(message)}"
+    return Text.assemble((one_line(place), "bold"), ": ", (word, colour), told)
 
 
 def _write_finding(console: Console, report: FileReport, finding: Finding) -> None:
@@ -71,7 +78,7 @@ def _excerpt(source: Source, span: Span, colour: str) -> Text:
     start = source.position(span.start)
     line = source.slice(source.line_span(start.line))
     first = max(0, start.character - 60)
-    shown = line[first : first + 110].replace("\t", " ")
+    shown = cells(line[first : first + 110])
     margin = f"{start.line + 1:>6} | "
     width = max(1, min(span.end - span.start, len(shown) - (start.character - first)))
     marks = " " * (len(margin) + start.character - first) + "^" * width
@@ -179,7 +186,7 @@ def _sarif_result(report: FileReport, finding: Finding) -> dict[str, Any]:
         "endLine": where["end"]["line"] + 1,
         "endColumn": where["end"]["character"] + 1,
     }
-    location = {"artifactLocation": {"uri": report.path}, "region": region}
+    location = {"artifactLocation": {"uri": urllib.parse.quote(report.path)}, "region": region}
     return {
         "ruleId": finding.code,
         "level": SARIF_LEVELS.get(finding.severity, "note"),

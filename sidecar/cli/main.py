@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from sidecar import __version__
+from sidecar.cli.visible import one_line
 from sidecar.domain.errors import ErrorCode, SidecarError
 
 # Only the module of the command asked for is imported: a channel must not pay for the others.
@@ -46,6 +48,9 @@ def _usage() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0, the command's own, 2 for a refusal, 130 for Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a console of another code page than UTF-8
+            stream.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if arguments is None else arguments)
     name = words[0] if words else "--help"
     if name in {"-h", "--help", "help"}:
@@ -68,10 +73,13 @@ def _run(name: str, words: list[str]) -> int:
     try:
         return command.run(options)
     except SidecarError as error:
-        print(f"sidecar {name}: {error} [{error.code}]", file=sys.stderr)
+        print(f"sidecar {name}: {one_line(str(error))} [{error.code}]", file=sys.stderr)
         return REFUSED
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        print(f"sidecar {name}: {error.strerror or error} [{ErrorCode.IO}]", file=sys.stderr)
+        return REFUSED
     except KeyboardInterrupt:
         return INTERRUPTED
 

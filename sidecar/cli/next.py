@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import heapq
-import json
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from sidecar.cli.arguments import add_workspace_argument
+from sidecar.cli.visible import as_json, one_line
 from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.domain.calendar import Calendar, describe, explain, slots
 from sidecar.services.context import Context
@@ -45,9 +45,9 @@ def run(options: argparse.Namespace) -> int:
     context = open_workspace(root_of(options))
     report = _report(context, options)
     if options.json:
-        print(json.dumps(report, ensure_ascii=False, indent=2))
+        print(as_json(report))
     else:
-        print("\n".join(_lines(report)))
+        print("\n".join(map(one_line, _lines(report))))
     return 0
 
 

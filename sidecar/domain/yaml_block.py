@@ -245,9 +245,8 @@ class BlockReader(IndentReader):
         self._moved_to(span.end)
         self.at = self.line_end(span.end)
         message = "A colon followed by a space ends unquoted text. Put the text in quotes."
-        fixes: tuple[Fix, ...] = ()
-        if self.text[at] not in "\"'[{":
-            fixes = (Fix("Put the text in quotes", quote_edits(self.text, span)),)
+        fix = Fix("Put the text in quotes", quote_edits(self.text, span))
+        fixes = () if self.text[at] in "\"'[{" else (fix,)
         self.problem(Span(colon, colon + 1), "unquoted-colon", message, *fixes, noticed=at)
         return Scalar(span, fold(self.text[span.start : span.end]))
 

@@ -110,7 +110,7 @@ class Folder:
         project, settings = moment.project, moment.settings
         if document is not None:
             report = diagnose(kind, path, document.source.text, project, settings)
-        elif workspace.files.exists(path):
+        elif workspace.holds(path):
             report = diagnose_path(workspace, kind, path, project, settings)
         else:
             return None

@@ -105,5 +105,5 @@ def diagnose_workspace(
     return [
         diagnose_path(workspace, kind, path, project, settings)
         for kind, path in paths
-        if workspace.files.exists(path)
+        if workspace.holds(path)
     ]

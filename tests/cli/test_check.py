@@ -181,3 +181,62 @@ def test_nothing_is_created_in_a_workspace_by_checking_it(sidecar, example_works
     sidecar("check", str(example_workspace))
 
     assert sorted(path for path in example_workspace.rglob("*")) == before
+
+
+def test_a_link_to_the_outside_is_not_checked_and_the_other_files_are(sidecar, tmp_path: Path):
+    secret = put(tmp_path, "outside/secret", "- [] secret\n")
+    put(tmp_path, "inside/.roomodes", BROKEN)
+    (tmp_path / "inside" / "TODO.md").symlink_to(secret)
+
+    answer = sidecar("check", "inside")
+
+    assert answer.returncode == 2
+    assert "inside/.roomodes:5:14: error RM006" in answer.stdout
+    assert "inside/TODO.md: not checked: `TODO.md` leads outside the workspace." in answer.stdout
+    assert "secret" not in answer.stdout
+
+
+def test_a_code_that_no_rule_has_is_refused(sidecar, tmp_path: Path):
+    put(tmp_path, ".roomodes", BROKEN)
+
+    answer = sidecar("check", "--select", "RM,RM99", ".roomodes")
+
+    assert answer.returncode == 2
+    assert "No rule's code starts with `RM99`" in answer.stderr
+
+
+def test_a_missing_file_of_any_name_is_called_missing(sidecar):
+    assert "There is no such file" in sidecar("check", "nothing-here").stdout
+
+
+STEERING = BROKEN.replace("a b", r'"\e]0;owned\x07\e[2J\nnext\u202E"')
+
+
+def test_text_of_the_workspace_cannot_steer_the_terminal_or_begin_a_line(sidecar, tmp_path: Path):
+    put(tmp_path, ".roomodes", STEERING)
+
+    answer = sidecar("check", ".roomodes")
+
+    assert "`<U+001B>]0;owned<U+0007><U+001B>[2J next<U+202E>`" in answer.stdout
+    assert not {"\x1b", "\x07", "\u202e"} & set(answer.stdout)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_console_without_utf_8_gets_every_finding(sidecar, tmp_path: Path, encoding: str):
+    put(tmp_path, ".roomodes", BROKEN.replace("a b", "🔧"))
+
+    answer = sidecar("check", ".roomodes", PYTHONIOENCODING=encoding)
+
+    assert answer.returncode == 1
+    assert r"The slug `\U0001f527` may" in answer.stdout
+    called = sidecar("call", "get_mode_capabilities", PYTHONIOENCODING=encoding)
+    assert json.loads(called.stdout)["success"]
+
+
+def test_a_place_in_sarif_is_a_uri(sidecar, tmp_path: Path):
+    put(tmp_path, "100% a b/.roomodes", BROKEN)
+
+    run = json.loads(sidecar("check", "--format", "sarif", "100% a b").stdout)["runs"][0]
+
+    location = run["results"][0]["locations"][0]["physicalLocation"]
+    assert location["artifactLocation"]["uri"] == "100%25%20a%20b/.roomodes"
