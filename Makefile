@@ -1,6 +1,7 @@
 # `make run` and `make validate` are the two commands of the README; each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup run validate validate-full test lint types contracts format bench \
+.PHONY: help setup run validate validate-full test lint types contracts format bench bench-peers \
+	faults \
 	pythons vsix vscode conformance neovim docs changelog clean distclean
 
 WORKSPACE ?= examples/workspace
@@ -79,6 +80,16 @@ bench: .venv/dev.stamp ## measure, beside peers where they are installed; nothin
 	@$(PY) -P -m validation . --allow-code --python $(PY) --category benchmark \
 		--baseline state/benchmarks/baseline.json || true
 	@$(PY) -P benchmarks/figures.py
+
+bench-peers: .venv/dev.stamp ## measure tool calls beside the reference filesystem server and the bare disk
+	@$(PY) -P benchmarks/mcp_against_peers.py --install $(ARGS)
+
+# More than 1,000 kills, every system call of every write refused, 11 processes x 100 updates.
+THOROUGH := SIDECAR_TRIALS=80 SIDECAR_LANES=2 SIDECAR_SERVER_TRIALS=20 SIDECAR_KILL_TRIALS=100 \
+	SIDECAR_REFUSALS=100000 SIDECAR_UPDATES=100 SIDECAR_RACE_SECONDS=20
+
+faults: .venv/dev.stamp ## kill, refuse, race and attack for long; ARGS="-k kills" chooses
+	@$(THOROUGH) $(PY) -P -m pytest -q -s -m faults tests/faults $(ARGS)
 
 docs: .venv/dev.stamp ## write the generated pages anew, README's output included
 	@COLUMNS=120 NO_COLOR=1 $(PY) -P docs/generate.py
