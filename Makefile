@@ -86,7 +86,7 @@ bench-peers: .venv/dev.stamp ## measure tool calls beside the reference filesyst
 
 # More than 1,000 kills, every system call of every write refused, 11 processes x 100 updates.
 THOROUGH := SIDECAR_TRIALS=80 SIDECAR_LANES=2 SIDECAR_SERVER_TRIALS=20 SIDECAR_KILL_TRIALS=100 \
-	SIDECAR_REFUSALS=100000 SIDECAR_UPDATES=100 SIDECAR_RACE_SECONDS=20
+	SIDECAR_REFUSALS=100000 SIDECAR_UPDATES=100 SIDECAR_RACE_SECONDS=20 SIDECAR_SWAP_TRIES=20000
 
 faults: .venv/dev.stamp ## kill, refuse, race and attack for long; ARGS="-k kills" chooses
 	@$(THOROUGH) $(PY) -P -m pytest -q -s -m faults tests/faults $(ARGS)
