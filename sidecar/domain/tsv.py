@@ -13,6 +13,7 @@ from enum import StrEnum
 from sidecar.domain.source import Source, Span
 
 _ESCAPES = {"\t": r"\t", "\r": r"\r", "\n": r"\n", "\\": r"\\"}
+_TRANSLATION = str.maketrans(_ESCAPES)
 _UNESCAPES = {escaped: plain for plain, escaped in _ESCAPES.items()}
 _ESCAPED = re.compile(r"\\[trn\\]")
 # Other characters that some readers take for a line's or a text's end.
@@ -75,7 +76,7 @@ class Table:
 def escape(value: str) -> str:
     """The text as one field of one record."""
     value = _LINE_ENDS.sub(" ", value)
-    return "".join(_ESCAPES.get(character, character) for character in value)
+    return value.translate(_TRANSLATION)
 
 
 def unescape(raw: str) -> str:

@@ -69,6 +69,7 @@ def clean(path: str) -> str:
     return "/".join(parts(path))
 
 
+@lru_cache(maxsize=10_000)
 def _plain(name: str) -> str:
     name = unicodedata.normalize("NFKC", _IGNORABLE.sub("", name)).casefold()
     return name.partition(":")[0].rstrip(" .") or name
