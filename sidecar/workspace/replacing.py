@@ -164,11 +164,12 @@ def appending(
     descriptor = regular(directory.open(name, flags), name)
     try:
         size = os.fstat(descriptor).st_size
+        data = _on_lines_of_their_own(_last_byte(descriptor, size), added)
         try:
-            write_all(descriptor, _on_lines_of_their_own(_last_byte(descriptor, size), added))
+            write_all(descriptor, data)
             yield partial(flush_data, descriptor)
         except (OSError, SidecarError):
-            os.ftruncate(descriptor, size)  # half a row would be worse than none
+            _take_back(descriptor, size, data)  # half a row would be worse than none
             raise
     finally:
         os.close(descriptor)
@@ -195,6 +196,13 @@ def has_other_names(directory: Directory, name: str) -> bool:
         return directory.status(name).st_nlink > 1
     except FileNotFoundError:
         return False
+
+
+def _take_back(descriptor: int, size: int, data: bytes) -> None:
+    """Cut off what was written of the data, unless a foreign writer has added to it since."""
+    os.lseek(descriptor, size, os.SEEK_SET)
+    if data.startswith(read_all(descriptor, len(data))):
+        os.ftruncate(descriptor, size)
 
 
 def _last_byte(descriptor: int, size: int) -> bytes:
