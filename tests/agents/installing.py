@@ -45,7 +45,10 @@ def _installed(package: str) -> str:
     manifest = FOLDER / "package.json"
     if not manifest.is_file():
         manifest.write_text('{"private": true}\n', "utf-8")
-    environment = node.node_environment()
+    try:
+        environment = node.node_environment()
+    except (OSError, subprocess.CalledProcessError) as error:
+        return f"Node could not be had: {error}"
     script = [str(node.node_program()), environment["SIDECAR_NPM"], "install", "--save-exact"]
     quiet = ["--no-audit", "--no-fund", "--loglevel=error"]
     try:
@@ -60,4 +63,5 @@ def _installed(package: str) -> str:
         )
     except subprocess.TimeoutExpired:
         return f"not installed within {INSTALL_SECONDS} s"
-    return "" if result.returncode == 0 else f"npm: {result.stderr.strip()[-300:]}"
+    told = result.stderr.strip().splitlines() or ["no reason given"]
+    return "" if result.returncode == 0 else f"npm: {told[0]}"
