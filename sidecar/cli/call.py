@@ -15,7 +15,6 @@ from sidecar.services import refusal
 from sidecar.services.calling import called
 from sidecar.services.registry import resolve
 
-NAME = "call"
 TOOL_ERROR = 1
 
 

@@ -15,8 +15,6 @@ from sidecar.settings import Scope, Settings, load, scope_of
 from sidecar.workspace.user_dirs import UserDirs
 from sidecar.workspace.workspace import Workspace
 
-NAME = "lsp"
-
 # New objects between two collections; a check of a long file makes about as many.
 COLLECT_AFTER = 10_000
 

@@ -12,8 +12,6 @@ from typing import NoReturn
 from sidecar.cli.arguments import add_http_arguments, add_workspace_argument
 from sidecar.mcp import opening
 
-NAME = "mcp"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""

@@ -18,7 +18,6 @@ from sidecar.services.project import zone
 from sidecar.services.schedule_plan import Planned, planned, read, stamp
 from sidecar.services.schedules import ROO_FAILS
 
-NAME = "next"
 ROO = "roo-scheduler"
 
 

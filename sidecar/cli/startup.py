@@ -11,7 +11,6 @@ from sidecar.cli import mcp
 from sidecar.cli.arguments import add_http_arguments, add_workspace_argument
 from sidecar.domain.errors import SidecarError
 
-NAME = "startup"
 UNAVAILABLE = 1
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from difflib import unified_diff
 from hashlib import sha256
+from io import StringIO
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
@@ -29,6 +30,7 @@ from sidecar.workspace.layout import kind_of
 _MEGABYTE = 1_000_000
 _DIFF_CHARACTERS = 20_000
 _DIFF_LINES = 10_000
+_UNENDED = "\n\\ No newline at end of file\n"
 _CONTENT_BYTES = 16 * _MEGABYTE
 
 
@@ -353,11 +355,17 @@ class _Difference:
 
 
 def _difference(path: str, before: bytes, after: bytes, encoding: str) -> _Difference:
-    old, new = (data.decode(encoding, "replace").split("\n") for data in (before, after))
+    old, new = (_lines(data.decode(encoding, "replace")) for data in (before, after))
     added = sum((Counter(new) - Counter(old)).values())
     removed = sum((Counter(old) - Counter(new)).values())
     if len(old) + len(new) > _DIFF_LINES:  # difflib's time grows with the square
         return _Difference(added, removed, f"(over {_DIFF_LINES} lines: no diff)")
-    lines = list(unified_diff(old, new, path, path, lineterm=""))
+    lines = list(unified_diff(old, new, path, path))
     changes = Counter(line[:1] for line in lines[2:])
-    return _Difference(changes["+"], changes["-"], "\n".join(lines)[:_DIFF_CHARACTERS])
+    shown = "".join(line if line.endswith("\n") else line + _UNENDED for line in lines)
+    return _Difference(changes["+"], changes["-"], shown[:_DIFF_CHARACTERS])
+
+
+def _lines(text: str) -> list[str]:
+    """The lines with their ends; a file of no text has none."""
+    return list(StringIO(text, newline="\n"))

@@ -125,6 +125,26 @@ def test_the_unsaved_text_of_an_editor_is_read_and_not_written_over(here: Contex
     assert (here.workspace.root / "a.txt").read_text() == "disk"
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "counts"),
+    [
+        (None, "one", (1, 0)),
+        (None, "one\ntwo\n", (2, 0)),
+        (None, "", (0, 0)),
+        ("one\n", "", (0, 1)),
+        ("one\n", "one", (1, 1)),
+        ("one\n", "one\ntwo\n", (1, 0)),
+    ],
+)
+def test_a_write_counts_the_lines_that_it_adds_and_removes(here: Context, before, after, counts):
+    if before is not None:
+        write(here, "a.txt", before)
+
+    done = write(here, "a.txt", after)
+
+    assert (done.lines_added, done.lines_removed) == counts
+
+
 def test_the_etag_of_a_read_guards_the_write(here: Context):
     write(here, "a.txt", "one\n")
     etag = read(here, "a.txt").etag
