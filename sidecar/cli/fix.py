@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import sys
 
 from sidecar.cli.arguments import add_workspace_argument
-from sidecar.cli.main import refuse
+from sidecar.cli.main import REFUSED, refuse
 from sidecar.cli.targets import Target, targets
+from sidecar.cli.visible import one_line, visible
 from sidecar.cli.workspace import open_workspace, root_of
+from sidecar.domain.errors import SidecarError
 from sidecar.services.diagnosis import decoded
 from sidecar.services.fixes import fixed
 from sidecar.services.project import MAX_STATE_FILE_BYTES, load_project
@@ -27,18 +30,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fix each file in turn; a backup of every changed one is kept."""
-    paths = options.paths or [str(root_of(options))]
-    for target in targets(paths):
-        if target.kind is None:
-            raise refuse(f"{target.shown}: its name says no known kind of file.")
-        _fix(target, unsafe=options.unsafe, diff=options.diff)
-    return 0
+    """Fix each file in turn, keeping backups; exit 2 where one could not be read."""
+    code = 0
+    for target in targets(options.paths or [str(root_of(options))]):
+        try:
+            _fix(target, unsafe=options.unsafe, diff=options.diff)
+        except SidecarError as error:
+            print(f"{one_line(target.shown)}: not fixed: {one_line(str(error))}", file=sys.stderr)
+            code = REFUSED
+    return code
 
 
 def _fix(target: Target, *, unsafe: bool, diff: bool) -> None:
     if target.kind is None:
-        return
+        raise refuse("Its name says no known kind of file.")
     context = open_workspace(target.root)
     workspace, settings = context.workspace, context.settings
     content = workspace.files.read(target.path, limit=MAX_STATE_FILE_BYTES)
@@ -46,15 +51,17 @@ def _fix(target: Target, *, unsafe: bool, diff: bool) -> None:
     project = load_project(workspace, settings, context.clock())
     after, applied = fixed(target.kind, target.path, before, project, settings, unsafe=unsafe)
     if diff:
-        print(_diff(before, after, target.shown), end="")
+        told = _diff(before, after, target.shown)
+        print(visible(told) if sys.stdout.isatty() else told, end="")
         return
     if after != before:
         workspace.files.write(
             target.path, after.encode(), if_match=content.sha256, backup="sidecar fix"
         )
     for each in applied:
-        print(f"{target.shown}: {each.code}: {each.title}")
-    print(f"{target.shown}: {len(applied)} fixes applied")
+        print(one_line(f"{target.shown}: {each.code}: {each.title}"))
+    count = "1 fix" if len(applied) == 1 else f"{len(applied)} fixes"
+    print(one_line(f"{target.shown}: {count} applied"))
 
 
 def _diff(before: str, after: str, name: str) -> str:

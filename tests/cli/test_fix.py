@@ -46,3 +46,15 @@ def test_the_sample_workspace_has_fewer_findings_after_fixing(sidecar, example_w
     sidecar("fix", str(example_workspace))
 
     assert 0 <= count() < before
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other_from_being_fixed(sidecar, tmp_path: Path):
+    (tmp_path / ".roomodes").write_bytes(b"\xff\x00")
+    plan = tmp_path / "TODO.md"
+    plan.write_text("- [] one\n", encoding="utf-8")
+
+    answer = sidecar("fix", ".")
+
+    assert answer.returncode == 2
+    assert ".roomodes: not fixed: This is not UTF-8 text" in answer.stderr
+    assert plan.read_text(encoding="utf-8") == "- [ ] one\n"
