@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import re2
@@ -12,6 +12,9 @@ from sidecar.services.pattern import Pattern, compile_pattern
 
 SHOWN_CHARACTERS = 300
 _LEAD = 80
+MATCHES_LIMIT = 100_000
+_LOOK = 1000
+_PART = 65_536
 # What means one thing at the ends of a line and another at the ends of a file.
 _WHOLE_TEXT = re.compile(r"\\[AzZCQE]|\(\?")
 
@@ -43,6 +46,18 @@ def _word(character: str) -> bool:
     return character.isalnum() or character == "_"
 
 
+def _parts(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """The lines in runs of about 64 kB, each with its first line's number."""
+    first = size = 0
+    for number, line in enumerate(lines):
+        size += len(line) + 1
+        if size > _PART:
+            yield first, lines[first : number + 1]
+            first, size = number + 1, 0
+    if first < len(lines):
+        yield first, lines[first:]
+
+
 class LineSearch:
     """One compiled search; raises SidecarError (E_INVALID) for a pattern that RE2 refuses."""
 
@@ -52,6 +67,7 @@ class LineSearch:
         if regex:
             compile_pattern(pattern)  # its complaint is about what the caller wrote
         self._whole_word = whole_word
+        self.left = MATCHES_LIMIT
         source = _bounded(pattern, regex=regex) if whole_word else pattern
         as_regex = regex or whole_word
         self._line = compile_pattern(source, literal=not as_regex, case_sensitive=case_sensitive)
@@ -62,16 +78,40 @@ class LineSearch:
                 compile_pattern(f"(?m:{source})", case_sensitive=case_sensitive) if plain else None
             )
 
-    def matches(self, lines: list[str]) -> Iterator[LineMatch]:
-        """Every match in order; an empty one only where its line has no other."""
-        if self._text is not None and self._text.search("\n".join(lines)) is None:
-            return
-        for number, line in enumerate(lines):
-            spans = [match.span() for match in self._line.finditer(line)]
-            filled = [span for span in spans if span[0] < span[1]]
-            for start, end in filled or spans[:1]:
-                if not self._whole_word or self._alone(line, start, end):
-                    yield LineMatch(number, start, end)
+    def matches(self, lines: list[str], over: Callable[[], bool]) -> Iterator[LineMatch]:
+        """Every match in order until it is over; an empty one only where its line has no other.
+
+        ``left`` falls to 0 where more than 100,000 matches, empty ones included, end the search.
+        """
+        for first, part in _parts(lines):
+            if over() or self.left <= 0:
+                return
+            if self._text is None or self._text.search("\n".join(part)) is not None:
+                for number, line in enumerate(part, first):
+                    yield from self._in_line(number, line, over)
+
+    def _in_line(self, number: int, line: str, over: Callable[[], bool]) -> Iterator[LineMatch]:
+        spans = self._spans(line, over) if self.left > 0 else ()
+        for start, end in spans:
+            if not self._whole_word or self._alone(line, start, end):
+                yield LineMatch(number, start, end)
+
+    def _spans(self, line: str, over: Callable[[], bool]) -> Iterator[tuple[int, int]]:
+        """What is matched in a line; a line of megabytes may hold millions of matches."""
+        empty: tuple[int, int] | None = None
+        filled = False
+        for count, match in enumerate(self._line.finditer(line), 1):
+            span = match.span()
+            if span[0] < span[1]:
+                filled = True
+                yield span
+            elif empty is None:
+                empty = span
+            self.left -= 1
+            if self.left <= 0 or (count % _LOOK == 0 and over()):
+                return
+        if empty is not None and not filled:
+            yield empty
 
     @staticmethod
     def _alone(line: str, start: int, end: int) -> bool:

@@ -13,20 +13,20 @@ from sidecar.domain.errors import SidecarError
 from sidecar.services import proposals
 from sidecar.services.context import Context
 from sidecar.services.lines import (
+    MATCHES_LIMIT,
     SHOWN_CHARACTERS,
     LineMatch,
     LineSearch,
     shown,
     split_lines,
 )
-from sidecar.services.paging import cursor_after, start_of
+from sidecar.services.paging import REPLY_CHARACTERS, cursor_after, start_of
 from sidecar.services.tool import Category, Request, Result, tool
 from sidecar.workspace import paths
 from sidecar.workspace.walking import DEPTH_LIMIT, EntryType, Found, Walk
 
 ENTRIES_LIMIT = 50_000
 FILE_BYTES = 16_000_000
-REPLY_CHARACTERS = 200_000
 SECONDS = 10.0
 _BINARY_PROBE = 8192
 
@@ -285,10 +285,13 @@ class _Search:
             if self.bound.over():
                 return
             lines = self._lines(path) if candidates is None or path in candidates else []
-            for match in search.matches(lines):
+            for match in search.matches(lines, self.bound.over):
                 yield match, path, lines
                 if self.bound.over():
                     return
+            if search.left <= 0:
+                self.bound.reason = f"only the first {MATCHES_LIMIT:,} matches were counted"
+                return
 
     def _paths(self, folder: str) -> Iterator[str]:
         walked = self.context.workspace.files.walk(folder, Walk(hidden=True))
@@ -335,4 +338,5 @@ def _told(
 
 
 def _size(match: SearchMatch) -> int:
-    return len(match.file) + len(match.line_content) + sum(map(len, match.context or ()))
+    texts = (match.file, match.match_text, match.line_content, *(match.context or ()))
+    return sum(map(len, texts))

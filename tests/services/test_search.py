@@ -52,6 +52,11 @@ def listed(context: Context, **arguments) -> ListProjectStructure:
     return list_project_structure.call(context, arguments)
 
 
+def never() -> bool:
+    """Time that is never over."""
+    return False
+
+
 def searched(context: Context, pattern: str, **arguments) -> SearchInFiles:
     return search_in_files.call(context, {"pattern": pattern, **arguments})
 
@@ -228,6 +233,21 @@ def test_a_file_too_large_to_search_is_said(here: Context):
     assert "1 files over" in (searched(here, "needle").truncated or "")
 
 
+def test_matches_beyond_counting_are_said_to_be(here: Context):
+    (here.workspace.root / "many.txt").write_text(f"{'a' * 70_000}\n" * 3)
+    result = searched(here, "a", file_pattern="many.txt", max_matches=1)
+
+    assert (result.total_matches, len(result.matches)) == (100_000, 1)
+    assert "first 100,000 matches" in (result.truncated or "")
+
+
+def test_a_search_ends_when_its_time_is_over_even_in_one_line():
+    asked = iter([False, False, True])
+    search = LineSearch("b*", regex=True, case_sensitive=True, whole_word=False)
+
+    assert list(search.matches(["a" * 50_000], lambda: next(asked))) == []
+
+
 PATTERNS = [
     "needle", "Needle", r"n\w+e", r"\d", r"\bneedle\b", "^needle", "needle$", r"\s", "[a-n]+e",
     "(one|after)", r"caf\w?", "é", "ſ", "K", r"\(", r"\.", "nee?dle", r"'needles?'", r"^$", "one$",
@@ -248,7 +268,7 @@ def test_ripgrep_proposes_every_file_in_which_re2_finds_something(
     names = ["README.md", "src/a.py", "src/deep/b.txt", "latin.txt", "u.txt"]
     proposed = proposals.proposed(root, names, pattern, regex=regex, case_sensitive=case_sensitive)
     texts = {name: (root / name).read_bytes().decode("utf-8", "replace") for name in names}
-    found = {name for name, text in texts.items() if any(search.matches(split_lines(text)))}
+    found = {name for name, text in texts.items() if any(search.matches(split_lines(text), never))}
 
     assert proposed is not None
     assert found <= proposed
@@ -289,7 +309,7 @@ def test_where_the_engines_differ_every_file_is_read(pattern: str):
 )
 def test_looking_at_the_whole_text_first_changes_no_match(lines: list[str], pattern: str):
     search = LineSearch(pattern, regex=True, case_sensitive=True, whole_word=False)
-    found = list(search.matches(lines))
+    found = list(search.matches(lines, never))
     search._text = None
 
-    assert found == list(search.matches(lines))
+    assert found == list(search.matches(lines, never))
