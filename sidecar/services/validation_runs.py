@@ -72,12 +72,14 @@ def create(context: Context, request: dict[str, Any]) -> Run:
     run = Run(context.workspace.state, f"{stamp}-{secrets.token_hex(4)}")
     run.save("request.json", {**request, "started": time.time()})
     run.state.write(LATEST, run.id.encode())
-    _forget_old(context)
+    _forget_old(context, run)
     return run
 
 
-def _forget_old(context: Context) -> None:
-    for run_id in ids(context)[KEPT:]:
+def _forget_old(context: Context, newest: Run) -> None:
+    # Ids of one second are in no order.
+    others = [run_id for run_id in ids(context) if run_id != newest.id]
+    for run_id in others[KEPT - 1 :]:
         run = Run(context.workspace.state, run_id)
         if run.status != "running":
             run.state.forget(f"{FOLDER}/{run_id}")

@@ -151,6 +151,10 @@ def _verify_displaced(directory: Directory, temporary: str, name: str, expected:
         occupant, displaced = displaced, back
 
 
+class OtherNamesError(Exception):
+    """The file is hard-linked elsewhere: bytes added in place would reach the other names."""
+
+
 @contextmanager
 def appending(
     directory: Directory, name: str, added: Sequence[bytes]
@@ -158,12 +162,14 @@ def appending(
     """Add pieces at the end in one write, each beginning on a new line.
 
     The block gets the function that makes them durable. They are taken away again where it fails.
+    Raises OtherNamesError.
     """
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
-    created = stamp_of(directory, name) is None
-    descriptor = regular(directory.open(name, flags), name)
+    descriptor, created = _opened_to_append(directory, name)
     try:
-        size = os.fstat(descriptor).st_size
+        status = os.fstat(descriptor)
+        if status.st_nlink > 1:
+            raise OtherNamesError
+        size = status.st_size
         data = _on_lines_of_their_own(_last_byte(descriptor, size), added)
         try:
             write_all(descriptor, data)
@@ -175,6 +181,15 @@ def appending(
         os.close(descriptor)
     if created:
         directory.sync()
+
+
+def _opened_to_append(directory: Directory, name: str) -> tuple[int, bool]:
+    """A descriptor, and whether the file is new."""
+    flags = os.O_RDWR | os.O_APPEND
+    try:
+        return regular(directory.open(name, flags), name), False
+    except FileNotFoundError:
+        return regular(directory.open(name, flags | os.O_CREAT), name), True
 
 
 def _on_lines_of_their_own(last: bytes, added: Sequence[bytes]) -> bytes:
@@ -190,12 +205,9 @@ def separator(last: bytes) -> bytes:
     return b"" if last in {b"", b"\n", b"\r"} else b"\n"
 
 
-def has_other_names(directory: Directory, name: str) -> bool:
-    """Whether a file is hard-linked elsewhere."""
-    try:
-        return directory.status(name).st_nlink > 1
-    except FileNotFoundError:
-        return False
+def _last_byte(descriptor: int, size: int) -> bytes:
+    os.lseek(descriptor, max(0, size - 1), os.SEEK_SET)
+    return os.read(descriptor, 1)
 
 
 def _take_back(descriptor: int, size: int, data: bytes) -> None:
@@ -203,8 +215,3 @@ def _take_back(descriptor: int, size: int, data: bytes) -> None:
     os.lseek(descriptor, size, os.SEEK_SET)
     if data.startswith(read_all(descriptor, len(data))):
         os.ftruncate(descriptor, size)
-
-
-def _last_byte(descriptor: int, size: int) -> bytes:
-    os.lseek(descriptor, max(0, size - 1), os.SEEK_SET)
-    return os.read(descriptor, 1)

@@ -105,7 +105,9 @@ class State:
                 self.tree.directory(folder) as directory,
                 replacing.appending(directory, last, [data]),
             ):
-                pass
+                return
+        except replacing.OtherNamesError:
+            self.write(name, self.read(name) + data)
         except OSError as error:
             raise trouble.explained(error, f"{folder}/{last}") from error
 

@@ -18,7 +18,7 @@ from sidecar.workspace.content import Change, Content, Written
 from sidecar.workspace.directories import Directory, Tree
 from sidecar.workspace.journal import Entry, Journal, Origin
 from sidecar.workspace.locking import Locks
-from sidecar.workspace.replacing import ForeignWriterError, Stamp
+from sidecar.workspace.replacing import ForeignWriterError, OtherNamesError, Stamp
 
 _ATTEMPTS = 20
 
@@ -162,26 +162,24 @@ class Writer:
         folder, _, name = path.rpartition("/")
         added = [wish.added or b"" for wish in wishes]
         digests = [sha256(data).hexdigest() for data in added]
+        entries = [
+            Entry(wish.origin, "append", path, None, digest)
+            for wish, digest in zip(wishes, digests, strict=True)
+        ]
         with self.tree.directory(folder, create=True) as directory:
-            if replacing.has_other_names(directory, name):
-                # Bytes added in place would reach the other names, wherever they are.
+            try:
+                self._extended(directory, name, entries, added)
+            except OtherNamesError:
                 self._replaced(path, wishes)
-            else:
-                self._extended(directory, path, wishes, digests)
         return [
             Written(path, len(data), digest, None, None, changed=bool(data))
             for data, digest in zip(added, digests, strict=True)
         ]
 
     def _extended(
-        self, directory: Directory, path: str, wishes: Sequence[Wish], digests: Sequence[str]
+        self, directory: Directory, name: str, entries: Sequence[Entry], added: Sequence[bytes]
     ) -> None:
-        entries = [
-            Entry(wish.origin, "append", path, None, digest)
-            for wish, digest in zip(wishes, digests, strict=True)
-        ]
-        added = [wish.added or b"" for wish in wishes]
-        with replacing.appending(directory, path.rpartition("/")[2], added) as flush:
+        with replacing.appending(directory, name, added) as flush:
             # Nothing is undone by these, so the journal need not reach the disk with the rows.
             self.journal.begin(entries, urgent=False)
             flush()
