@@ -144,13 +144,23 @@ class _Append:
         lines = memory.count_lines(Source(grown))
         moved = memory.archive(file, self.name, free=lines - limit)
         if moved:
-            without = memory.parse(apply_edits(text, memory.remove_entries(moved)))
-            edits = memory.append_entry(without, self.name, self.entry)
-            grown = apply_edits(without.source.text, edits)
+            grown = self._exchanged(file, moved)
         self.after = self._kept(grown)
         if moved:
             self._archive(file, moved)
         return grown.encode("utf-8", "surrogateescape")
+
+    def _exchanged(self, file: MemoryFile, moved: tuple[Entry, ...]) -> str:
+        """The text without these entries and with the new one."""
+        text = file.source.text
+        removals = memory.remove_entries(moved)
+        additions = memory.append_entry(file, self.name, self.entry)
+        places = [edit.span for edit in additions]
+        if all(e.span.end < p.start or e.span.start > p.end for e in moved for p in places):
+            return apply_edits(text, (*removals, *additions))
+        # The new entry's neighbour goes: its place is another then.
+        without = memory.parse(apply_edits(text, removals))
+        return apply_edits(without.source.text, memory.append_entry(without, self.name, self.entry))
 
     def _kept(self, text: str) -> MemoryFile:
         after = memory.parse(text)
