@@ -138,6 +138,7 @@ def render_entry(
     content: str, *, time: datetime, mode: str, category: str, entry_id: str, bullets: bool
 ) -> str:
     """One entry's text, ending with its mark; nothing in the content can leave the entry."""
+    content = content.replace("<!-- sidecar:", "<!-- sidecar :")  # no mark of another entry
     first, _, rest = _lines(content).lstrip("\n").partition("\n")
     heading = f"## [{format_time(time)}] [{_bracketed(mode)}] - [{_bracketed(category)}]"
     own = _ENTRY.match(first.removeprefix("##").strip(" \t"))
@@ -319,12 +320,12 @@ def _lines(content: str) -> str:
 
 def _bracketed(word: str) -> str:
     """A word that can stand between brackets in a heading."""
-    return " ".join(re.sub(r"[\[\]]", "", word).split()) or "note"
+    return " ".join(re.sub(r"[\[\]]|<!-*|-*>", "", word).split()) or "note"
 
 
 def _demoted(body: str) -> str:
-    """The content with no heading above level 3 and no mark of another entry."""
-    markdown = parse_markdown(body.replace("<!-- sidecar:", "<!-- sidecar :"))
+    """The content with no heading above level 3."""
+    markdown = parse_markdown(body)
     source = markdown.source
     edits = []
     for heading in markdown.headings:

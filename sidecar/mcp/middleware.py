@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +13,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 Request = ServerRequestContext[Any, Any]
 
@@ -27,7 +27,7 @@ async def arguments_as_text(ctx: Request, call_next: CallNext) -> HandlerResult:
     arguments = ctx.params.get("arguments")
     if isinstance(arguments, str):
         with suppress(ValueError):
-            arguments = json.loads(arguments)
+            arguments = from_json(arguments, allow_inf_nan=False)
     if not isinstance(arguments, dict | None):
         raise MCPError(INVALID_PARAMS, "`arguments` must be an object.")
     return await call_next(replace(ctx, params={**ctx.params, "arguments": arguments}))

@@ -8,7 +8,9 @@ from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
+from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.services import failures, refusal
 from sidecar.services.context import Context
 from sidecar.services.tool import Result, Tool
@@ -28,6 +30,9 @@ def called(tool: Tool[Any, Any], context: Context, arguments: dict[str, Any]) ->
 
 
 def _validated(tool: Tool[Any, Any], arguments: dict[str, Any]) -> Any:
+    if _half_characters(arguments):
+        message = "An argument holds half a character (a lone surrogate), which is no text."
+        raise SidecarError(ErrorCode.INVALID, message)
     try:
         return tool.request.model_validate(arguments)
     except ValidationError as error:
@@ -47,8 +52,21 @@ def _parsed(arguments: dict[str, Any], error: ValidationError) -> dict[str, Any]
         name, given = str(detail["loc"][0]), detail["input"]
         if detail["type"] in _STRUCTURED and isinstance(given, str) and len(detail["loc"]) == 1:
             with suppress(ValueError):
-                meant[name] = json.loads(given)
+                meant[name] = from_json(given, allow_inf_nan=False)
     return meant
+
+
+def _half_characters(value: Any) -> bool:
+    """Whether a text in a value holds a lone surrogate, which no file can hold as UTF-8."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return True
+        return False
+    if isinstance(value, dict):
+        return any(map(_half_characters, value)) or any(map(_half_characters, value.values()))
+    return isinstance(value, list) and any(map(_half_characters, value))
 
 
 def _changed(tool: Tool[Any, Any], context: Context, request: Any) -> Result:

@@ -63,7 +63,7 @@ class Answer:
         return json.dumps(self.told, ensure_ascii=False, default=str) + self.text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Agent:
     """A caller of the 20 tools on one workspace; an unexpected exception is not caught."""
 

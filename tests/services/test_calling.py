@@ -43,6 +43,20 @@ def test_objects_and_lists_may_come_as_json_text(context):
     )
 
 
+def test_half_characters_are_refused_wherever_they_stand(context):
+    for arguments in ({"operation": "\ud800"}, {"error_context": {"\ud800": 1}}):
+        given = {"operation": "x", "error_context": {}} | arguments
+        error = refusal(context, "error_recovery", **given)
+        assert error.code is ErrorCode.INVALID
+        assert "half a character" in error.message
+
+
+def test_json_text_nested_too_deeply_is_no_object(context):
+    deep = "[" * 100_000
+    error = refusal(context, "error_recovery", operation="x", error_context=deep)
+    assert "`error_context`" in error.message
+
+
 def test_every_change_is_journaled_with_its_tool_client_and_arguments(context):
     context = replace(context, client=Client("Cline", "s1"))
     arguments = {"file_path": "a.txt", "content": "x"}
