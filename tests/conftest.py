@@ -74,4 +74,6 @@ def clock() -> datetime:
 @pytest.fixture
 def context(example_workspace: Path, clock: datetime) -> Context:
     """A caller's view of a copy of the sample workspace, at a fixed instant."""
-    return Context(Workspace.open(example_workspace), Settings(timezone="UTC", check_seconds=10), lambda: clock)
+    return Context(
+        Workspace.open(example_workspace), Settings(timezone="UTC", check_seconds=10), lambda: clock
+    )
