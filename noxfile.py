@@ -24,7 +24,7 @@ nox.options.error_on_missing_interpreters = False
 
 @nox.session(python=VERSIONS)
 def tests(session: nox.Session) -> None:
-    """Run the whole suite; further arguments go to pytest."""
+    """Run the suite; further arguments go to pytest, such as another ``-m``."""
     if session.python not in FOUND:
         session.skip(f"no Python {session.python} that runs was found")
     session.install("--quiet", "--editable", ".[tests]")
