@@ -330,7 +330,11 @@ def _memory(_: Context, project: Project) -> _Report:
 
 def _process(context: Context, _: Project) -> _Report:
     report = _Report()
-    free = shutil.disk_usage(context.workspace.root).free
+    try:
+        free = shutil.disk_usage(context.workspace.root).free
+    except OSError:
+        report.warn("The workspace's folder cannot be found any more.")
+        return report
     report.values["disk_free_bytes"] = free
     if free < LOW_DISK_BYTES:
         report.warn(f"Only {free // 1_000_000} MB are free on the workspace's disk.")

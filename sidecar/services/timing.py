@@ -24,6 +24,8 @@ Priority = Literal["schedule", "todo", "normal"]
 # A task's own limit in seconds, where it was started with one.
 LIMITS = "task_limits"
 MAX_DESCRIPTION = 4000
+# Three years; a calendar ends, and adding seconds to an instant with it.
+MAX_LIMIT_SECONDS = 100_000_000
 MAX_OPEN_LISTED = 20
 _ID = re.compile(r"[^\x00-\x20\x7f](?:[^\x00-\x1f\x7f]{0,198}[^\x00-\x20\x7f])?")
 _TIME_LIKE = re.compile(r"\d{4}-\d\d-\d\d[T ]")
@@ -223,7 +225,9 @@ class TrackTimeRequest(ChangeRequest):
     result: Annotated[
         str | None, Field(max_length=2000, description="On stop: completed, failed, …")
     ] = None
-    limit_seconds: Annotated[int | None, Field(ge=1, description="Own time limit.")] = None
+    limit_seconds: Annotated[
+        int | None, Field(ge=1, le=MAX_LIMIT_SECONDS, description="Own time limit.")
+    ] = None
 
 
 class TrackedTime(ChangeResult):

@@ -60,9 +60,15 @@ class UserDirs:
         """The random id of a workspace, kept by its real path and inode; registers a new one.
 
         A folder deleted and made anew, or moved, is another workspace: consent never carries over.
+        Raises E_NOT_FOUND where the folder is gone.
         """
         real = root.resolve()
-        inode = real.stat().st_ino
+        try:
+            inode = real.stat().st_ino
+        except OSError:
+            message = "The workspace's folder cannot be found any more."
+            hint = "Start the sidecar again where it is now."
+            raise SidecarError(ErrorCode.NOT_FOUND, message, hint=hint) from None
         found = self._registered(real, inode)
         if found:
             return found

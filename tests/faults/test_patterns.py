@@ -89,12 +89,12 @@ class Connection:
             pinged = answer["id"] in sent
             if pinged:
                 slowest = max(slowest, now - sent.pop(answer["id"]))
-            elif answer["id"] == wanted:
+            elif answer["id"] in {wanted, None}:  # None: the line itself was refused
                 break
         while sent:
             pong = self.wire.receive()
             slowest = max(slowest, time.perf_counter() - sent.pop(pong["id"]))
-        return answer["result"], now - began, slowest
+        return answer.get("result", answer), now - began, slowest
 
 
 def fill(root: Path) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.timing import COLUMNS, HEADER, parse
@@ -313,3 +314,8 @@ def test_several_processes_lose_no_row_and_tear_none(real: Context):
     assert Counter(row.task_id for row in rows) == Counter(acknowledged)
     assert all(len(row.fields) == 9 and not row.problem for row in rows)
     assert sum(not row.is_open for row in rows) == 3 * 4
+
+
+def test_a_limit_past_the_calendars_end_is_refused(context: Context):
+    with pytest.raises(ValidationError):
+        track_task_time.call(context, {"task_description": "x", "limit_seconds": 10**12})
