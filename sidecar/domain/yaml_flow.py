@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sidecar.domain.edit import Edit
 from sidecar.domain.finding import Fix
-from sidecar.domain.source import Span
+from sidecar.domain.source import LINE_END, Span
 from sidecar.domain.tree import Entry, Mapping, Node, Scalar, Sequence
 from sidecar.domain.yaml_scan import (
     EMPTY,
@@ -94,7 +94,9 @@ class FlowReader(Scanner):
         if self.peek() == ",":
             self.at += 1
         elif self.peek() and self.peek() not in "]}" and not self.at_marker():
-            fix = Fix("Insert the comma", (Edit(Span(end, end), ","),))
+            # In the next line it may be the bracket that is missing, and the text another key.
+            same_line = not LINE_END.search(self.text, end, self.at)
+            fix = Fix("Insert the comma", (Edit(Span(end, end), ","),), safe=same_line)
             span = Span(self.at, self.at + 1)
             self.problem(span, "missing-comma", "A comma is missing between two items.", fix)
 
