@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import logging
+import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 16 * 1024 * 1024
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _STREAMS_END_SECONDS = 1
+_AUTHORITY = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^][:@/\s]+))(?::\d{1,5})?")
 
 
 @dataclass(frozen=True)
@@ -109,11 +111,9 @@ class Guard:
 
 
 def _name(authority: str) -> str:
-    """The host of ``host:port``, without brackets, in lower case."""
-    host = authority.lower().removesuffix("/")
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+    """The host of ``host:port``, without brackets, in lower case; nothing where it is neither."""
+    found = _AUTHORITY.fullmatch(authority.lower().removesuffix("/"))
+    return (found[1] or found[2]) if found else ""
 
 
 def _carries(headers: Headers, token: str) -> bool:
