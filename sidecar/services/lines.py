@@ -12,7 +12,7 @@ from sidecar.services.pattern import Pattern, compile_pattern
 
 SHOWN_CHARACTERS = 300
 _LEAD = 80
-MATCHES_LIMIT = 100_000
+MATCHES_LIMIT = 50_000
 _LOOK = 1000
 _PART = 65_536
 # What means one thing at the ends of a line and another at the ends of a file.
@@ -81,7 +81,7 @@ class LineSearch:
     def matches(self, lines: list[str], over: Callable[[], bool]) -> Iterator[LineMatch]:
         """Every match in order until it is over; an empty one only where its line has no other.
 
-        ``left`` falls to 0 where more than 100,000 matches, empty ones included, end the search.
+        ``left`` falls to 0 where 50,000 matches, empty ones included, end the search.
         """
         for first, part in _parts(lines):
             if over() or self.left <= 0:

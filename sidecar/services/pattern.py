@@ -12,6 +12,7 @@ from sidecar.domain.errors import ErrorCode, SidecarError
 MAX_PATTERN = 10_000
 # Instructions; beyond, RE2 leaves its automaton's cache and reads less than 100 kB a second.
 MAX_PROGRAM = 10_000
+_LITTLE_MEMORY, _MEMORY = 1 << 20, 8 << 20
 
 
 class Match(Protocol):
@@ -49,17 +50,21 @@ def compile_pattern(
     options.literal = literal
     options.case_sensitive = case_sensitive
     try:
-        compiled = re2.compile(pattern, options)
+        # In little memory first: RE2 sees soon that a pattern is too large, where with all of it
+        # the interpreter waits for it, and every other call with it.
+        options.max_mem = _LITTLE_MEMORY
+        size = re2.compile(pattern, options).programsize
+        options.max_mem = _MEMORY
+        compiled: Pattern = re2.compile(pattern, options)
     except re2.error as error:
         raise _refused(
             f"The pattern is not a valid regular expression: {_reason(error)}."
         ) from None
     except UnicodeEncodeError:
         raise _refused("The pattern holds half a character (a lone surrogate).") from None
-    if compiled.programsize > MAX_PROGRAM:
+    if size > MAX_PROGRAM:
         raise _refused("The pattern is too complex: its repetitions multiply.")
-    found: Pattern = compiled
-    return found
+    return compiled
 
 
 def _reason(error: Exception) -> str:

@@ -287,8 +287,6 @@ class _Search:
             lines = self._lines(path) if candidates is None or path in candidates else []
             for match in search.matches(lines, self.bound.over):
                 yield match, path, lines
-                if self.bound.over():
-                    return
             if search.left <= 0:
                 self.bound.reason = f"only the first {MATCHES_LIMIT:,} matches were counted"
                 return

@@ -99,6 +99,20 @@ class Agent:
         """A file of the workspace as it is on disk."""
         return (self.root / name).read_bytes()
 
+    def size(self, name: str) -> int:
+        """The size that a listing tells."""
+        listed = self.call("list_project_structure", file_pattern=name).told["entries"]
+        return next(int(entry["size"]) for entry in listed if entry["path"] == name)
+
+    def content(self, name: str, **arguments: Any) -> str:
+        """What a read tells."""
+        return str(self.call("read_project_file", file_path=name, **arguments).told["content"])
+
+    def diff(self, name: str, text: str) -> str:
+        """What a dry run of a write tells."""
+        answer = self.call("write_project_file", file_path=name, content=text, dry_run=True)
+        return str(answer.told.get("diff", ""))
+
     def edit(self, name: str, *changes: tuple[str, str]) -> bytes:
         """Read, change and write a file on condition that nobody else wrote; its bytes then."""
         for old, new in changes:

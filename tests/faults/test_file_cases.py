@@ -38,12 +38,6 @@ def case(sentence: str) -> Callable[[Case], Case]:
     return declare
 
 
-def size_of(agent: Agent, name: str) -> int:
-    """The size that a listing tells."""
-    listed = agent.call("list_project_structure", file_pattern=name).told["entries"]
-    return next(entry["size"] for entry in listed if entry["path"] == name)
-
-
 def names(agent: Agent) -> list[str]:
     """What lies in the root."""
     return [path.name for path in agent.root.iterdir()]
@@ -55,55 +49,44 @@ def status(agent: Agent, name: str) -> tuple[int, int, int]:
     return found.st_ino, found.st_mode, found.st_mtime_ns
 
 
-def content(agent: Agent, name: str, **arguments: object) -> str:
-    """What a read tells."""
-    return agent.call("read_project_file", file_path=name, **arguments).told["content"]
-
-
-def diff(agent: Agent, name: str, text: str) -> str:
-    """What a dry run tells."""
-    told = agent.call("write_project_file", file_path=name, content=text, dry_run=True).told
-    return str(told.get("diff", ""))
-
-
 @case("sizes are told in exact bytes")
 def _(agent: Agent) -> None:
     for size in (0, 512, 1024, 1536, 1_048_576):
         agent.put(f"{size}.bin", b"x" * size)
-        assert size_of(agent, f"{size}.bin") == size
+        assert agent.size(f"{size}.bin") == size
 
 
 @case("sizes beside a unit's border are not rounded")
 def _(agent: Agent) -> None:
     for size in (1023, 1025, 1_048_575):
         agent.put(f"{size}.bin", b"x" * size)
-        assert size_of(agent, f"{size}.bin") == size
+        assert agent.size(f"{size}.bin") == size
 
 
 @case("the size of a very large file is told without reading it")
 def _(agent: Agent) -> None:
     with (agent.root / "huge.bin").open("wb") as file:
         file.truncate(1 << 40)
-    assert size_of(agent, "huge.bin") == 1 << 40
+    assert agent.size("huge.bin") == 1 << 40
     assert agent.call("read_project_file", file_path="huge.bin").code == "E_TOO_LARGE"
 
 
 @case("the size of a very small file is told")
 def _(agent: Agent) -> None:
     agent.put("one.txt", "x")
-    assert size_of(agent, "one.txt") == 1
+    assert agent.size("one.txt") == 1
 
 
 @case("CRLF is told as it is stored")
 def _(agent: Agent) -> None:
     agent.put("f.txt", "line1\r\nline2\r\nline3")
-    assert content(agent, "f.txt") == "line1\r\nline2\r\nline3"
+    assert agent.content("f.txt") == "line1\r\nline2\r\nline3"
 
 
 @case("LF is told as it is stored")
 def _(agent: Agent) -> None:
     agent.put("f.txt", TEXT)
-    assert content(agent, "f.txt") == TEXT
+    assert agent.content("f.txt") == TEXT
 
 
 @case("mixed line ends survive reading and writing")
@@ -115,13 +98,13 @@ def _(agent: Agent) -> None:
 @case("an empty text is a text")
 def _(agent: Agent) -> None:
     assert not agent.call("write_project_file", file_path="f.txt", content="").refused
-    assert content(agent, "f.txt") == ""
+    assert agent.content("f.txt") == ""
 
 
 @case("a dry run shows a unified diff")
 def _(agent: Agent) -> None:
     agent.put("test.txt", TEXT)
-    told = diff(agent, "test.txt", TEXT.replace("line2", "modified line2"))
+    told = agent.diff("test.txt", TEXT.replace("line2", "modified line2"))
     for line in ("--- test.txt", "+++ test.txt", "-line2", "+modified line2"):
         assert line in told.split("\n")
 
@@ -129,15 +112,14 @@ def _(agent: Agent) -> None:
 @case("a diff tells a change of line ends too")
 def _(agent: Agent) -> None:
     agent.put("f.txt", "line1\r\nline2\r\n")
-    told = diff(agent, "f.txt", "line1\nmodified line2\n")
-    assert "-line2\r" in told
-    assert "+modified line2" in told
+    told = agent.diff("f.txt", "line1\nmodified line2\n").split("\n")
+    assert {"-line2\r", "+modified line2"} <= set(told)
 
 
 @case("the same text gives no diff and no write")
 def _(agent: Agent) -> None:
     agent.put("f.txt", TEXT)
-    assert not diff(agent, "f.txt", TEXT)
+    assert not agent.diff("f.txt", TEXT)
     written = agent.call("write_project_file", file_path="f.txt", content=TEXT).told
     assert (written["operation"], written["lines_added"], written["lines_removed"]) == (
         "unchanged", 0, 0,
@@ -147,20 +129,20 @@ def _(agent: Agent) -> None:
 @case("an empty file made empty gives no diff")
 def _(agent: Agent) -> None:
     agent.put("f.txt", "")
-    assert not diff(agent, "f.txt", "")
+    assert not agent.diff("f.txt", "")
 
 
 @case("a diff names the file by its path in the workspace")
 def _(agent: Agent) -> None:
     agent.put("deep/f.txt", "old")
-    told = diff(agent, "deep/f.txt", "new")
+    told = agent.diff("deep/f.txt", "new")
     assert told.startswith("--- deep/f.txt\n+++ deep/f.txt\n")
 
 
 @case("a diff names the file by its one spelling")
 def _(agent: Agent) -> None:
     agent.put("deep/f.txt", "old")
-    assert diff(agent, "./deep//f.txt", "new").startswith("--- deep/f.txt\n+++ deep/f.txt\n")
+    assert agent.diff("./deep//f.txt", "new").startswith("--- deep/f.txt\n+++ deep/f.txt\n")
 
 
 @case("a path in the workspace is taken")
@@ -195,7 +177,7 @@ def _(agent: Agent) -> None:
 def _(agent: Agent) -> None:
     agent.put("test-file.txt", TEXT)
     with chdir("/"):
-        assert content(agent, "test-file.txt") == TEXT
+        assert agent.content("test-file.txt") == TEXT
 
 
 @case("what is known of a file is told")
@@ -225,7 +207,7 @@ def _(agent: Agent) -> None:
 @case("a file is read in the encoding that is named")
 def _(agent: Agent) -> None:
     agent.put("file.txt", "caf\u00e9".encode("cp1252"))
-    assert content(agent, "file.txt", encoding="cp1252") == "caf\u00e9"
+    assert agent.content("file.txt", encoding="cp1252") == "caf\u00e9"
     assert agent.call("read_project_file", file_path="file.txt").code == "E_INVALID"
 
 
@@ -291,7 +273,7 @@ def _(agent: Agent) -> None:
 def _(agent: Agent) -> None:
     agent.put("file.txt", TEXT)
     before = status(agent, "file.txt")
-    assert "+modified line2" in diff(agent, "file.txt", "line1\nmodified line2\nline3\n")
+    assert "+modified line2" in agent.diff("file.txt", "line1\nmodified line2\nline3\n")
     assert status(agent, "file.txt") == before
     assert names(agent) == ["file.txt"]
 
@@ -340,7 +322,7 @@ def _(agent: Agent) -> None:
 @case("the end of an empty file is empty")
 def _(agent: Agent) -> None:
     agent.put("empty.txt", "")
-    assert content(agent, "empty.txt", offset=5) == ""
+    assert agent.content("empty.txt", offset=5) == ""
 
 
 @case("the number of lines is told, so that the last can be asked for")
@@ -353,7 +335,7 @@ def _(agent: Agent) -> None:
 @case("the last lines are read by their offset")
 def _(agent: Agent) -> None:
     agent.put("file.txt", TEXT)
-    assert content(agent, "file.txt", offset=1, limit=2) == "line2\nline3\n"
+    assert agent.content("file.txt", offset=1, limit=2) == "line2\nline3\n"
 
 
 @case("an offset past the end is answered, not an error")
@@ -373,7 +355,7 @@ def _(agent: Agent) -> None:
 @case("the first lines are read by their number")
 def _(agent: Agent) -> None:
     agent.put("file.txt", TEXT)
-    assert content(agent, "file.txt", limit=2) == "line1\nline2\n"
+    assert agent.content("file.txt", limit=2) == "line1\nline2\n"
 
 
 @case("a character across a page's border is not torn")
@@ -393,7 +375,7 @@ def _(agent: Agent) -> None:
 @case("a last line without an end is read")
 def _(agent: Agent) -> None:
     agent.put("file.txt", "line1\nline2\nend")
-    assert content(agent, "file.txt", limit=5) == "line1\nline2\nend"
+    assert agent.content("file.txt", limit=5) == "line1\nline2\nend"
 
 
 @pytest.fixture(scope="module")

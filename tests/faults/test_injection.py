@@ -15,10 +15,11 @@ from tests.faults.agent import Agent, Answer
 
 pytestmark = pytest.mark.faults
 
-if "HYPOTHESIS_PROFILE" not in os.environ:
-    EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=[*HealthCheck])
-else:
-    EXAMPLES = settings(suppress_health_check=[*HealthCheck])
+EXAMPLES = settings(
+    max_examples=int(os.environ.get("SIDECAR_INJECTION_EXAMPLES", "40")),
+    deadline=None,
+    suppress_health_check=[*HealthCheck],
+)
 PIECES = [
     "\t", "\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\0", "\\n", "\\",
     "\\t", "# Title\n", "## [2025-01-01T00:00:00Z] [code] - [X]\n", "\n# System Updates & Status\n",
