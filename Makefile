@@ -94,8 +94,10 @@ THOROUGH := SIDECAR_TRIALS=80 SIDECAR_LANES=2 SIDECAR_SERVER_TRIALS=20 SIDECAR_K
 faults: .venv/dev.stamp ## kill, refuse, race and attack for long; ARGS="-k kills" chooses
 	@$(THOROUGH) $(PY) -P -m pytest -q -s -m faults tests/faults $(ARGS)
 
-docs: .venv/dev.stamp ## write the generated pages anew, README's output included
+docs: .venv/dev.stamp ## write what is generated anew: pages, README's output, the opening answers
+	@mkdir -p build
 	@COLUMNS=120 NO_COLOR=1 $(PY) -P docs/generate.py
+	@$(PY) -P -m sidecar.mcp.manifest > build/opening.json.new && mv build/opening.json.new sidecar/mcp/opening.json
 
 changelog: .venv/dev.stamp ## gather changelog.d into CHANGELOG.md; VERSION=x.y.z
 	@$(BIN)/towncrier build --yes --version "$(VERSION)"

@@ -108,7 +108,8 @@ def test_each_message_over_stdio_is_answered_or_refused(wire: Wire, figure: Call
         ledger.batch([source.message() for _ in range(BATCH)], number)
     grown = resident(wire.process.pid) - before
 
-    assert wire.request("ping", number="last")["id"] == "last"
+    ledger.batch([], MESSAGES)  # late answers may stand before that of the last ping
+    assert wire.process.poll() is None
     figure(
         f"messages over stdio: {MESSAGES:,} sent in {time.monotonic() - began:.0f} s, "
         f"{ledger.kinds['answered']:,} answered, {ledger.kinds['refused']:,} refused, the others "
