@@ -278,6 +278,8 @@ async def test_a_waiter_that_is_cancelled_leaves_nothing_behind(context):
     await changes.ready()
     await until(lambda: not changes.watching)
 
+    assert told.empty()
+
 
 async def test_a_new_task_and_its_end_are_told_though_no_file_changes(context):
     told: asyncio.Queue[str] = asyncio.Queue()
