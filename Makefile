@@ -41,7 +41,7 @@ define install
 endef
 
 .venv/run.stamp: pyproject.toml .venv/pyvenv.cfg
-	$(call install,.[search])
+	$(call install,.[search,engine])
 
 .venv/dev.stamp: pyproject.toml .venv/pyvenv.cfg
 	$(call install,.[dev])

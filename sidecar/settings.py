@@ -75,6 +75,53 @@ class Settings(BaseModel):
         Scope.WORKSPACE,
         Field(description="What happens to slots missed while the sidecar was down."),
     ] = "latest"
+    runner: Annotated[
+        str,
+        Scope.WORKSPACE,
+        Field(description="Which of the user's runners works on runs; `handoff` means nobody."),
+    ] = "handoff"
+    rollback: Annotated[
+        Literal["off", "on-failure"],
+        Scope.WORKSPACE,
+        Field(description="Whether a run that failed for good is undone."),
+    ] = "off"
+    planning_limit_seconds: Annotated[
+        int, Scope.WORKSPACE, Field(ge=1, description="How long a planning run may take.")
+    ] = 1800
+    validation_limit_seconds: Annotated[
+        int, Scope.WORKSPACE, Field(ge=1, description="How long a validation run may take.")
+    ] = 900
+    quality_limit_seconds: Annotated[
+        int, Scope.WORKSPACE, Field(ge=1, description="How long a quality run may take.")
+    ] = 1800
+    execute: Annotated[
+        Literal["off", "serve", "always"],
+        Scope.USER,
+        Field(description="Which sidecars execute schedules: none, an explicit `serve`, or all."),
+    ] = "serve"
+    engine_url: Annotated[
+        str,
+        Scope.USER,
+        Field(description="PostgreSQL database of a fleet; empty means SQLite on this machine."),
+    ] = ""
+    concurrent_runs: Annotated[
+        int, Scope.USER, Field(ge=1, le=64, description="Runs that one process works on at once.")
+    ] = 2
+    runners: Annotated[
+        dict[str, tuple[str, ...]],
+        Scope.USER,
+        Field(description="The user's own runners: a kind (`command`, `acp`), then the command."),
+    ] = {}
+    on_escalation: Annotated[
+        tuple[str, ...],
+        Scope.USER,
+        Field(description="Command that is called with a record when a run is given up."),
+    ] = ()
+    allowed_calls: Annotated[
+        tuple[str, ...],
+        Scope.USER,
+        Field(description="Kinds of tool call that an agent in a run may make without a person."),
+    ] = ("read", "search", "think", "edit")
     tests: Annotated[
         tuple[str, ...],
         Scope.WORKSPACE,
@@ -226,7 +273,7 @@ def _accepted(
 ) -> dict[str, _Value]:
     values: dict[str, _Value] = {}
     for name, value in table.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and name not in Settings.model_fields:
             continue  # a sub-table belongs to another reader, such as the validation harness
         if name not in Settings.model_fields:
             problems.append(SettingProblem(path, name, f"There is no setting `{name}`."))

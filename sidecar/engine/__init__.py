@@ -1,0 +1,1 @@
+"""The clock's face: due slots become durable runs, and runs are handed to agents."""
