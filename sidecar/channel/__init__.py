@@ -1,1 +1,1 @@
-"""What editors and agents start: finds the workspace's sidecar and relays; standard library alone."""
+"""What editors and agents start: finds the sidecar and relays; standard library alone."""
