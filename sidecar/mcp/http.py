@@ -22,6 +22,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.mcp.connection import MOST_CONNECTIONS, Connection
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +165,12 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(server: Server[Any], listener: socket.socket, rules: Access) -> int:
+def serve(
+    server: Server[Any],
+    listener: socket.socket,
+    rules: Access,
+    connection: type[Connection] = Connection,
+) -> int:
     """Serve until a signal comes; returns the exit code."""
     config = uvicorn.Config(
         application(server, rules),
@@ -172,6 +178,8 @@ def serve(server: Server[Any], listener: socket.socket, rules: Access) -> int:
         server_header=False,
         timeout_graceful_shutdown=_STREAMS_END_SECONDS,
         ws="none",
+        http=connection,
+        limit_concurrency=MOST_CONNECTIONS,
     )
     uvicorn.Server(config).run(sockets=[listener])
     return 0
