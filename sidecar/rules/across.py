@@ -17,7 +17,7 @@ from sidecar.domain.modes_catalog import KnownMode
 from sidecar.domain.project import Project
 from sidecar.domain.schedules import Schedule, SchedulesFile
 from sidecar.domain.source import Span
-from sidecar.domain.suggest import nearest
+from sidecar.domain.suggest import guess, nearest
 from sidecar.rules.rule import Hit, rule
 from sidecar.rules.schedules_cause import setting, shown
 
@@ -61,10 +61,12 @@ def unknown_mode(file: SchedulesFile, project: Project) -> Iterator[Hit]:
             continue
         text = js_date.to_text(value)
         if text not in guesses:
-            guess = names.get(text) or nearest(text, known) or nearest(text, names)
-            guesses[text] = names.get(guess or "", guess)
+            named = names.get(text) or nearest(text, known) or nearest(text, names)
+            guesses[text] = names.get(named or "", named) or guess(text, known)
         meant = guesses[text]
-        fixes = (setting(file, schedule, f"Write `{meant}`", mode=meant),) if meant else ()
+        sure = nearest(text, [*known, *names], cutoff=0.8) is not None
+        title = f"Write `{meant}`"
+        fixes = (setting(file, schedule, title, safe=sure, mode=meant),) if meant else ()
         hint = f"Did you mean `{meant}`?" if meant else "Add the mode, or name another."
         message = (
             f"`mode` {shown(value)} is neither built in nor in the mode file: Roo falls back to "
@@ -148,7 +150,7 @@ def text_mode_ref(file: SchedulesFile | ModesFile, project: Project) -> Iterator
     for owner, span, slug in mentions:
         if slug in known:
             continue
-        meant = nearest(slug, known)
+        meant = guess(slug, known)
         hint = f" Did you mean `{meant}`?" if meant else ""
         message = f"The instructions of {owner} name the mode `{slug}`, and there is none."
         fixes = (Fix(f"Write `{meant}`", (Edit(span, meant),), safe=False),) if meant else ()
