@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -80,6 +81,11 @@ class Settings(BaseModel):
         Scope.WORKSPACE,
         Field(description="Which of the user's runners works on runs; `handoff` means nobody."),
     ] = "handoff"
+    runner_for: Annotated[
+        dict[str, str],
+        Scope.WORKSPACE,
+        Field(description="Other runners for single modes or schedules, by slug or id."),
+    ] = {}
     rollback: Annotated[
         Literal["off", "on-failure"],
         Scope.WORKSPACE,
@@ -161,6 +167,12 @@ class Settings(BaseModel):
         Scope.USER,
         Field(gt=0, description="Seconds until a check of the system's status is given up."),
     ] = 0.05
+
+
+def runner_of(settings: Settings, subject: str, mode: str | None) -> str:
+    """The runner's name for a schedule's or task's id: its own, its mode's, the workspace's."""
+    named = settings.runner_for
+    return named.get(subject) or named.get(mode or "") or settings.runner
 
 
 def scope_of(name: str) -> Scope:
@@ -286,9 +298,20 @@ def _accepted(
 
 
 def _environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
-    """Settings named by environment variables; lists are written with commas."""
+    """Settings named by environment variables; lists are written with commas, tables as JSON."""
     for name, field in Settings.model_fields.items():
         text = environ.get(f"{ENVIRONMENT_PREFIX}{name.upper()}")
         if text is not None:
-            listed = isinstance(field.default, tuple)
-            yield name, tuple(word for word in text.split(",") if word) if listed else text
+            yield name, _read(text, field.default)
+
+
+def _read(text: str, default: Any) -> Any:
+    """A variable's text as the type that the setting's default has, else the text itself."""
+    if isinstance(default, tuple):
+        return tuple(word for word in text.split(",") if word)
+    if isinstance(default, dict):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sidecar.services.meter import Meter
+from sidecar.services.ports import OpenEditors, RunQueue
 from sidecar.settings import Settings
 from sidecar.workspace.workspace import Workspace
 
@@ -38,7 +39,8 @@ class Context:
 
     ``code_allowed`` is true only where a person typed the command that runs the workspace's code
     and said so there; consent on record is asked from ``services.trust``. ``reload`` puts other
-    settings in force for the calls that follow; None where each call reads them anew.
+    settings in force for the calls that follow; None where each call reads them anew. ``queue`` is
+    None where runs are neither kept nor executed, ``editors`` where none can be connected.
     """
 
     workspace: Workspace
@@ -49,3 +51,5 @@ class Context:
     code_allowed: bool = False
     reload: Reload | None = None
     meter: Meter = field(default_factory=Meter)
+    queue: RunQueue | None = None
+    editors: OpenEditors | None = None

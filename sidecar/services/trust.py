@@ -5,16 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.domain.schedules import Schedule
 from sidecar.services.context import Context
-from sidecar.settings import Settings
+from sidecar.services.modes import known_modes
+from sidecar.settings import Settings, runner_of
+from sidecar.workspace.store import Transaction
 from sidecar.workspace.workspace import Workspace
 
 COLLECTION = "trust"
 KEY = "workspace"
+SCHEDULES = "trusted-schedules"
+NOBODY = "handoff"
 # Enough for any sane configuration; a larger one is refused rather than half shown to a person.
 MAX_PYPROJECT_BYTES = 1_000_000
 
@@ -33,7 +39,16 @@ def commands(workspace: Workspace, settings: Settings) -> dict[str, Any]:
         "pytest": ["pytest", *settings.tests],
         "interpreter": settings.interpreter or "the sidecar's own",
         "validation": _validation_table(workspace),
+        "runners": runners(settings),
+        "allowed_calls": sorted(settings.allowed_calls),
+        "on_escalation": list(settings.on_escalation),
     }
+
+
+def runners(settings: Settings) -> dict[str, list[str]]:
+    """The runners that the settings choose: the user's own with their commands, else no words."""
+    chosen = {settings.runner, *settings.runner_for.values()} - {NOBODY}
+    return {name: list(settings.runners.get(name, ())) for name in sorted(chosen)}
 
 
 def _validation_table(workspace: Workspace) -> Any:
@@ -49,54 +64,116 @@ def _validation_table(workspace: Workspace) -> Any:
 
 def digest(workspace: Workspace, settings: Settings) -> str:
     """A hash of every setting that names a command; consent is bound to it."""
-    text = json.dumps(commands(workspace, settings), sort_keys=True, default=str)
+    return _hashed(commands(workspace, settings))
+
+
+def assignment(context: Context, schedule: Schedule, mode: str | None = None) -> dict[str, Any]:
+    """All that an agent would be told and allowed because of a schedule, for a person to read."""
+    slug = mode or schedule.text("mode")
+    known = next((each for each in known_modes(context) if each.slug == slug), None)
+    groups = known.groups if known else ()
+    return {
+        "id": schedule.id,
+        "name": schedule.text("name"),
+        "mode": slug,
+        "instructions": schedule.text("taskInstructions"),
+        "interaction": schedule.text("taskInteraction"),
+        "runner": runner_of(context.settings, schedule.id, slug),
+        "role": known.role_definition if known else "",
+        "mode_instructions": (known.custom_instructions or "") if known else "",
+        "groups": [[group.name, group.file_regex or ""] for group in groups],
+    }
+
+
+def _hashed(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def consent(workspace: Workspace) -> Consent | None:
     """The consent on record for this folder, on the user's side."""
     with workspace.store.transaction() as transaction:
-        record = transaction.get(COLLECTION, KEY)
+        return _recorded(transaction, COLLECTION, KEY)
+
+
+def consents(workspace: Workspace) -> dict[str, Consent]:
+    """The schedules that a person approved, by their ids."""
+    with workspace.store.transaction() as transaction:
+        return {key: Consent(**value) for key, value in transaction.items(SCHEDULES)}
+
+
+def _recorded(transaction: Transaction, collection: str, key: str) -> Consent | None:
+    record = transaction.get(collection, key)
     return Consent(**record) if record else None
 
 
-def grant(context: Context) -> Consent:
-    """Record a person's consent to what may run now; no tool reaches this function."""
-    given = Consent(
-        digest(context.workspace, context.settings),
-        context.clock().isoformat(timespec="seconds"),
-    )
+def grant(context: Context, schedules: Iterable[Schedule] = ()) -> Consent:
+    """Record a person's consent to what may run now; no tool reaches this function.
+
+    The schedules are approved as they stand; approvals of others stay as they are.
+    """
+    at = context.clock().isoformat(timespec="seconds")
+    given = Consent(digest(context.workspace, context.settings), at)
+    approved = {each.id: _hashed(assignment(context, each)) for each in schedules if each.id}
     with context.workspace.store.transaction() as transaction:
-        transaction.put(COLLECTION, KEY, {"digest": given.digest, "given_at": given.given_at})
+        transaction.put(COLLECTION, KEY, {"digest": given.digest, "given_at": at})
+        for schedule_id, hashed in approved.items():
+            transaction.put(SCHEDULES, schedule_id, {"digest": hashed, "given_at": at})
     return given
 
 
 def revoke(workspace: Workspace) -> bool:
-    """Forget the consent; whether there was one."""
+    """Forget every consent; whether there was one."""
     with workspace.store.transaction() as transaction:
-        known = transaction.get(COLLECTION, KEY) is not None
+        approved = transaction.items(SCHEDULES)
+        known = bool(approved) or transaction.get(COLLECTION, KEY) is not None
         transaction.delete(COLLECTION, KEY)
+        for schedule_id, _ in approved:
+            transaction.delete(SCHEDULES, schedule_id)
     return known
 
 
 def is_trusted(context: Context) -> bool:
     """Whether a person has agreed to exactly what would run now."""
+    return refusal(context) is None
+
+
+def refusal(context: Context) -> str | None:
+    """Why the workspace's commands may not run, as a clause; None where a person agreed to them."""
     if context.code_allowed:
-        return True
+        return None
     given = consent(context.workspace)
-    return given is not None and given.digest == digest(context.workspace, context.settings)
+    if given is None:
+        return "nobody has trusted this workspace yet"
+    if given.digest != digest(context.workspace, context.settings):
+        return "the commands in its settings changed since it was trusted"
+    return None
+
+
+def may_run(context: Context, schedule: Schedule, mode: str | None = None) -> str | None:
+    """Why a schedule may not run, as a clause; None where a person agreed to exactly this.
+
+    The consent covers the workspace's commands and what an agent would be told: a new schedule, a
+    changed one, and one whose mode changed all wait for a person. ``mode`` is its own by default.
+    """
+    if context.code_allowed:
+        return None
+    if (reason := refusal(context)) is not None:
+        return reason
+    with context.workspace.store.transaction() as transaction:
+        given = _recorded(transaction, SCHEDULES, schedule.id)
+    if given is None:
+        return "nobody has approved this schedule yet"
+    if given.digest != _hashed(assignment(context, schedule, mode)):
+        return "the schedule, its runner or its mode changed since it was approved"
+    return None
 
 
 def require(context: Context, what: str) -> None:
     """Refuse with E_UNTRUSTED unless a person agreed; ``what`` names the act, as in "run tests"."""
-    if is_trusted(context):
+    reason = refusal(context)
+    if reason is None:
         return
-    changed = consent(context.workspace) is not None
-    reason = (
-        "the commands in its settings changed since it was trusted"
-        if changed
-        else "nobody has trusted this workspace yet"
-    )
     raise SidecarError(
         ErrorCode.UNTRUSTED,
         f"To {what} would execute the workspace's own code, and {reason}.",
