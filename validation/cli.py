@@ -13,9 +13,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
-from validation import discovery, plan, process, render, report_json, stages
+from validation import discovery, plan, process, stages
 from validation.progress import Progress
 from validation.report import Report, Verdict
+from validation.reports import as_json, markdown
 from validation.run import Run
 
 EXIT = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.INCOMPLETE: 3}
@@ -127,14 +128,14 @@ def _cancellation(file: Path | None) -> process.Cancellation:
 
 
 def _write(report: Report, options: argparse.Namespace) -> None:
-    text = render.markdown(report)
+    text = markdown.markdown(report)
     if options.markdown:
         _replace(options.markdown, text)
     if options.json:
-        _replace(options.json, json.dumps(report_json.as_data(report), indent=1))
+        _replace(options.json, json.dumps(as_json.as_data(report), indent=1))
     if not options.quiet:
         print(text)
-        print(render.plain_line(report))
+        print(markdown.plain_line(report))
 
 
 def _replace(path: Path, text: str) -> None:

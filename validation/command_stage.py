@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 
-from validation import interpreters, junit
+from validation import findings, interpreters, junit
 from validation.checks import Check, Status
 from validation.interpreters import Interpreter
 from validation.plan import Stage
@@ -16,7 +15,9 @@ from validation.report import Figure, StageResult
 from validation.run import Run
 
 EVIDENCE_LINES = 15
-_PLACE = re.compile(r"^(?P<file>[^\s:][^:\n]*?\.\w+):(?P<line>\d+)(?::\d+)?:? ", re.MULTILINE)
+FINDINGS_BYTES = 2_000_000
+# What automake and others take for "skipped": the command found that it cannot run here.
+COULD_NOT_RUN = 77
 
 
 def run(run: Run, stage: Stage) -> StageResult:
@@ -33,10 +34,14 @@ def run(run: Run, stage: Stage) -> StageResult:
         "{root}": str(run.plan.root),
     }
     outcome = run.start(stage, [_filled(word, words) for word in stage.argv])
+    if outcome.ending == "exit" and outcome.returncode == COULD_NOT_RUN:
+        return StageResult(stage, not_run=_excuse(run, outcome), seconds=outcome.seconds)
+    told = run.relative(outcome.output(FINDINGS_BYTES))
     result = StageResult(
         stage,
         checks=tuple(_checks(run, stage, outcome, words)),
         seconds=outcome.seconds,
+        findings=tuple(findings.read(told, stage.name)),
         artefacts=tuple(sorted(path.name for path in folder.iterdir())),
     )
     if stage.figures:
@@ -54,6 +59,12 @@ def _missing(run: Run, stage: Stage, python: Interpreter | str) -> str:
     if stage.interpreter and interpreters.find(stage.interpreter, run.directory) is None:
         return f"No Python {stage.interpreter} that runs was found on this machine."
     return ""
+
+
+def _excuse(run: Run, outcome: Outcome) -> str:
+    """Why a command could not run, in its own last words."""
+    said = run.relative(outcome.tail(1)).strip().removeprefix("not run: ")
+    return f"It could not run here: {said or 'it did not say why'}."
 
 
 def _filled(word: str, words: dict[str, str]) -> str:
@@ -79,7 +90,7 @@ def _checks(run: Run, stage: Stage, outcome: Outcome, words: dict[str, str]) -> 
 
 
 def _own_check(stage: Stage, outcome: Outcome, told: str) -> Check:
-    place = _PLACE.search(told)
+    place = next(findings.read(told, stage.name), None)
     passed = outcome.ending == "exit" and outcome.returncode == 0
     broke = outcome.ending != "exit" or (outcome.returncode or 0) < 0
     status = Status.PASSED if passed else Status.ERROR if broke else Status.FAILED
@@ -90,8 +101,8 @@ def _own_check(stage: Stage, outcome: Outcome, told: str) -> Check:
     return replace(
         check,
         message=f"{reason}\n{_last(told)}",
-        file=place["file"].replace("\\", "/") if place else "",
-        line=int(place["line"]) if place else None,
+        file=place.file if place else "",
+        line=place.line if place else None,
         hint=stage.hint,
     )
 

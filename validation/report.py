@@ -13,6 +13,7 @@ from enum import StrEnum
 from validation.benchmark_json import Change, Comparison
 from validation.checks import Check, Status
 from validation.coverage_json import Coverage
+from validation.findings import Finding
 from validation.plan import Plan, Stage
 
 SLOWEST = 10
@@ -54,6 +55,7 @@ class StageResult:
     coverage_missing: str = ""
     benchmarks: tuple[Comparison, ...] = ()
     figures: tuple[Figure, ...] = ()
+    findings: tuple[Finding, ...] = ()
     warnings: tuple[str, ...] = ()
     artefacts: tuple[str, ...] = ()
 
@@ -170,6 +172,11 @@ class Report:
     def figures(self) -> list[Figure]:
         """All measured figures."""
         return [item for stage in self.stages for item in stage.figures]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What tools said about places in files."""
+        return [item for stage in self.stages for item in stage.findings]
 
     @property
     def warnings(self) -> list[str]:
