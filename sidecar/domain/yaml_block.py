@@ -12,7 +12,7 @@ from sidecar.domain.finding import Fix
 from sidecar.domain.kept import Item, Kept, Recent
 from sidecar.domain.source import Span
 from sidecar.domain.tree import Entry, Mapping, Node, Scalar, Sequence
-from sidecar.domain.yaml_indent import CONFLICT, KEY, IndentReader, Level
+from sidecar.domain.yaml_indent import KEY, IndentReader, Level
 from sidecar.domain.yaml_repair import inner_quote_edits, quote_edits
 from sidecar.domain.yaml_scan import EMPTY, MAX_DEPTH, NO_PROPERTIES, Properties
 from sidecar.domain.yaml_text import fold
@@ -376,8 +376,6 @@ class BlockReader(IndentReader):
         message = (
             "This line has no colon, so it is no key; or it belongs, indented, to the text above."
         )
-        if self.text.startswith(CONFLICT, span.start):
-            message = "Git left a conflict here: keep one of the two sides and remove the marks."
         self.problem(span, "missing-colon", message)
         return Entry(key, Scalar(Span(end, end), None))
 

@@ -26,7 +26,6 @@ INDICATORS = frozenset("-?:")
 NEXT_KEY = re.compile(r"[ \t]*\r?\n( *)(?=[A-Za-z\"'])")
 NEXT_ITEM = re.compile(r"[ \t]*\r?\n( *)(?=- )")
 # What git writes around the two sides of a merge that it could not decide.
-CONFLICT = ("<<<<<<< ", "=======", ">>>>>>> ")
 # What stands before the colon of a key alone on its line.
 KEY = re.compile(r" *[A-Za-z_][\w-]*[ \t]*", re.ASCII)
 GLUED_DASH = re.compile(r"( *)(-[A-Za-z_][\w-]*):(?=[ \t\r\n])", re.ASCII)

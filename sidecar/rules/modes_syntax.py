@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
 
+from sidecar.domain import conflict, modes
 from sidecar.domain.edit import Edit
 from sidecar.domain.finding import Fix, Severity, SyntaxProblem
 from sidecar.domain.kind import Kind
@@ -22,9 +23,17 @@ COLON = "unquoted-colon"
 FEATURES = frozenset({"tab", "fence", "multi-document", "directive"})
 
 
+# Six rules ask in turn.
+@lru_cache(maxsize=2)
 def problems(file: ModesFile) -> tuple[SyntaxProblem, ...]:
     """What stops the product's parser; none where its JSON parser takes the text after all."""
-    return () if file.load.parsed_as != "nothing" else file.document.problems
+    if file.load.parsed_as != "nothing":
+        return ()
+
+    def judge(text: str) -> tuple[SyntaxProblem, ...]:
+        return modes.parse(text, path=file.path, product=file.product).document.problems
+
+    return conflict.explained(file.source.text, file.document.problems, judge)
 
 
 # Four rules ask in turn.
@@ -112,6 +121,16 @@ def yaml_syntax(file: ModesFile, _: Project) -> Iterator[Hit]:
           - slug: docs
             name: Docs
            roleDefinition: You write documentation.
+            groups: [read]
+    Bad:
+        customModes:
+          - slug: docs
+        <<<<<<< HEAD
+            name: Docs
+        =======
+            name: Documentation
+        >>>>>>> branch
+            roleDefinition: You write documentation.
             groups: [read]
     Good:
         customModes:

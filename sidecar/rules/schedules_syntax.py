@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sidecar.domain import json, tree
+from sidecar.domain import conflict, json, schedules, tree
 from sidecar.domain.edit import Edit
 from sidecar.domain.finding import Fix, Severity, SyntaxProblem
 from sidecar.domain.kind import Kind
@@ -37,11 +37,18 @@ def json_invalid(file: SchedulesFile, _: Project) -> Iterator[Hit]:
         {"schedules": [{"id": "1", "name": "Nightly"}]}
     """
     total = file.product.total
-    for problem in file.syntax:
+    for problem in _syntax(file):
         if problem.kind in json.TOLERATED:
             yield Hit(problem.span, problem.message, problem.fixes, Severity.WARNING)
         else:
             yield Hit(problem.span, _with_consequence(problem, total), problem.fixes)
+
+
+def _syntax(file: SchedulesFile) -> tuple[SyntaxProblem, ...]:
+    def judge(text: str) -> tuple[SyntaxProblem, ...]:
+        return schedules.parse(text, path=file.path).syntax
+
+    return conflict.explained(file.source.text, file.syntax, judge)
 
 
 def _with_consequence(problem: SyntaxProblem, total: int) -> str:
