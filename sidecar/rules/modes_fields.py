@@ -13,6 +13,7 @@ from sidecar.domain.modes_profile import OPTIONAL_TEXTS, REQUIRED_TEXTS
 from sidecar.domain.modes_schema import SLUG, kind_of, wrong_type
 from sidecar.domain.project import Project
 from sidecar.domain.source import Span
+from sidecar.domain.suggest import nearest
 from sidecar.domain.tree import Entry, Mapping, Node, Scalar, Sequence, Style, Value
 from sidecar.domain.yaml_edit import (
     insert_entry,
@@ -58,6 +59,12 @@ def missing_field(file: ModesFile, mode: Mode) -> Iterator[Hit]:
             roleDefinition: You write documentation.
     Bad:
         {"customModes": [{"slug": "docs", "roleDefinition": "You write.", "groups": []}]}
+    Bad:
+        customModes:
+          - slug: docs
+            name: Docs
+            role_definition: You write documentation.
+            groups: []
     Good:
         customModes:
           - slug: docs
@@ -69,10 +76,25 @@ def missing_field(file: ModesFile, mode: Mode) -> Iterator[Hit]:
     if missing and _is_comment(mode):
         return
     for name in missing:
-        message = f"This mode has no `{name}`, and {loses_all(file)}. Add it" + (
-            ", at least as `[]`." if name == "groups" else "."
-        )
-        yield Hit(mode.head, message, _stub(file, mode, name))
+        head = f"This mode has no `{name}`, and {loses_all(file)}."
+        meant = _misspelt(mode, name)
+        if meant is not None:
+            key = file.source.slice(meant)
+            told = f"{head} Is `{key}` meant? Names are read letter by letter."
+            quoted = key[:1] if key[:1] in {'"', "'"} else ""
+            edit = Edit(meant, f"{quoted}{name}{quoted}")
+            yield Hit(meant, told, (Fix(f"Write `{name}`", (edit,)),))
+            continue
+        hint = "Add it, at least as `[]`." if name == "groups" else "Add it."
+        yield Hit(mode.head, f"{head} {hint}", _stub(file, mode, name))
+
+
+def _misspelt(mode: Mode, name: str) -> Span | None:
+    """The key that is surely this name with a slip in it: not known, and like no other name."""
+    known = (*REQUIRED_TEXTS, "groups", *OPTIONAL_TEXTS)
+    keys = [e.key for e in mode.node.entries if str(e.key.value) not in known]
+    alike = (key for key in keys if nearest(str(key.value), known, cutoff=0.8) == name)
+    return next((key.span for key in alike), None)
 
 
 def _is_comment(mode: Mode) -> bool:
