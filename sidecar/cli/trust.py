@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Sequence
 
 from sidecar.cli.arguments import add_workspace_argument
+from sidecar.cli.main import refuse
+from sidecar.cli.visible import as_json, visible
 from sidecar.cli.workspace import open_workspace, root_of
+from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.domain.schedules import Schedule
 from sidecar.services import trust
+from sidecar.services.context import Context
+from sidecar.services.schedule_plan import read
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     choice.add_argument(
         "--show", action="store_true", help="only show what may run, and since when"
     )
-    choice.add_argument("--revoke", action="store_true", help="take the consent back")
+    choice.add_argument("--revoke", action="store_true", help="take all consent back")
+    parser.add_argument(
+        "--schedules",
+        nargs="*",
+        metavar="ID",
+        help="approve the schedules too, as they stand: those named, else all of them",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -27,15 +39,45 @@ def run(options: argparse.Namespace) -> int:
         known = trust.revoke(context.workspace)
         print("The consent is taken back." if known else "There was no consent.")
         return 0
+    schedules = _schedules(context)
+    offered = trust.offer(context, _chosen(schedules, options.schedules))
     print("What may run in this workspace once it is trusted:")
-    print(json.dumps(trust.commands(context.workspace, context.settings), indent=2, default=str))
+    print(visible(as_json(offered.commands)))
+    for each in offered.assignments:
+        print(visible(f"\nSchedule `{each['id']}`, everything that an agent would be told:"))
+        print(visible(as_json(each)))
     if not options.show:
-        trust.grant(context)
+        trust.grant(context, offered)
+    print(_verdict(context))
+    for schedule in schedules:
+        reason = trust.may_run(context, schedule)
+        print(visible(f"{schedule.label}: {'may run' if reason is None else f'waits, {reason}'}"))
+    return 0
+
+
+def _schedules(context: Context) -> Sequence[Schedule]:
+    """The workspace's schedules; none where the file is missing."""
+    try:
+        return read(context)[0].schedules
+    except SidecarError as error:
+        if error.code is not ErrorCode.NOT_FOUND:
+            raise
+        return ()
+
+
+def _chosen(schedules: Sequence[Schedule], ids: Sequence[str] | None) -> list[Schedule]:
+    """Those meant by ``--schedules``; raises E_INVALID for an id that no schedule has."""
+    known = {each.id for each in schedules}
+    for each in ids or ():
+        if each not in known:
+            raise refuse(f"There is no schedule `{each}`.", hint=f"The ids are: {sorted(known)}.")
+    return [each for each in schedules if ids is not None and (not ids or each.id in ids)]
+
+
+def _verdict(context: Context) -> str:
     given = trust.consent(context.workspace)
     if given is None:
-        print("Not trusted.")
-    elif trust.is_trusted(context):
-        print(f"Trusted since {given.given_at}.")
-    else:
-        print(f"Trusted at {given.given_at}, but what may run has changed since: not trusted.")
-    return 0
+        return "\nNot trusted."
+    if trust.is_trusted(context):
+        return f"\nTrusted since {given.given_at}."
+    return f"\nTrusted at {given.given_at}, but what may run has changed since: not trusted."

@@ -8,20 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+from sidecar.cli import consent
 from sidecar.cli.arguments import add_workspace_argument
 from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.services import trust
-
-# Only for a command that a person or CI typed: a committed configuration could set it for others.
-TRUST_VARIABLE = "SIDECAR_TRUST"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add_workspace_argument(parser)
-    parser.add_argument(
-        "--trust", action="store_true", help="let this run execute the workspace's own code"
-    )
+    consent.add_trust_argument(parser)
     parser.add_argument("--category", action="append", default=[], help="run only this category")
     parser.add_argument(
         "--full", action="store_true", help="also what the plan leaves to full runs"
@@ -33,8 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Start the harness; its exit code is ours: 0 passed, 1 failed, 2 no plan, 3 incomplete."""
-    allowed = options.trust or os.environ.get(TRUST_VARIABLE) == "1"
-    context = open_workspace(root_of(options), code_allowed=allowed)
+    context = open_workspace(root_of(options), code_allowed=consent.given(options))
     if not trust.is_trusted(context):
         print("sidecar: not trusted, so no tests run; see `sidecar trust`", file=sys.stderr)
     # The user's own import path is for the tests: it must not decide which harness runs.

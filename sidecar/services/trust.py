@@ -33,6 +33,14 @@ class Consent:
     given_at: str
 
 
+@dataclass(frozen=True)
+class Offer:
+    """What a person is asked to agree to; exactly what was shown is what is recorded."""
+
+    commands: dict[str, Any]
+    assignments: tuple[dict[str, Any], ...] = ()
+
+
 def commands(workspace: Workspace, settings: Settings) -> dict[str, Any]:
     """Everything in the settings that decides what would be executed here, for a person to read."""
     return {
@@ -59,7 +67,7 @@ def _validation_table(workspace: Workspace) -> Any:
         return {}
     for key in ("tool", "sidecar", "validation"):
         table = table.get(key, {}) if isinstance(table, dict) else {}
-    return table
+    return json.loads(json.dumps(table, default=str))  # TOML has dates, JSON has none
 
 
 def digest(workspace: Workspace, settings: Settings) -> str:
@@ -86,7 +94,7 @@ def assignment(context: Context, schedule: Schedule, mode: str | None = None) ->
 
 
 def _hashed(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, default=str)
+    text = json.dumps(value, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -107,18 +115,23 @@ def _recorded(transaction: Transaction, collection: str, key: str) -> Consent | 
     return Consent(**record) if record else None
 
 
-def grant(context: Context, schedules: Iterable[Schedule] = ()) -> Consent:
-    """Record a person's consent to what may run now; no tool reaches this function.
+def offer(context: Context, schedules: Iterable[Schedule] = ()) -> Offer:
+    """What may run here now, with what these schedules would have an agent do."""
+    shown = tuple(assignment(context, each) for each in schedules if each.id)
+    return Offer(commands(context.workspace, context.settings), shown)
 
-    The schedules are approved as they stand; approvals of others stay as they are.
+
+def grant(context: Context, offered: Offer) -> Consent:
+    """Record a person's consent to what was offered; no tool reaches this function.
+
+    Approvals of other schedules stay as they are.
     """
     at = context.clock().isoformat(timespec="seconds")
-    given = Consent(digest(context.workspace, context.settings), at)
-    approved = {each.id: _hashed(assignment(context, each)) for each in schedules if each.id}
+    given = Consent(_hashed(offered.commands), at)
     with context.workspace.store.transaction() as transaction:
         transaction.put(COLLECTION, KEY, {"digest": given.digest, "given_at": at})
-        for schedule_id, hashed in approved.items():
-            transaction.put(SCHEDULES, schedule_id, {"digest": hashed, "given_at": at})
+        for each in offered.assignments:
+            transaction.put(SCHEDULES, each["id"], {"digest": _hashed(each), "given_at": at})
     return given
 
 
