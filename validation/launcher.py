@@ -1,13 +1,15 @@
 """The process between the harness and a stage: `launcher.py STATUS MEMORY_BYTES ARGV...`.
 
 It is the stage's parent, so a test that kills its parent kills this and not the harness, and it
-ends the stage's process group when the harness itself is gone. Runs with ``-I -S``: no imports
-but the standard library's.
+ends the stage's process group when the harness itself is gone. On Linux it also adopts what the
+stage leaves behind, daemons in sessions of their own included, and ends that with itself. Runs
+with ``-I -S``: no imports but the standard library's.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -17,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 HARNESS_LOOK_SECONDS = 0.5
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2), Linux
 
 
 def _stay(_signal: int, _frame: FrameType | None) -> None:
@@ -30,12 +33,36 @@ def _limit_memory(limit: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
+def _adopt() -> None:
+    """Become the parent of every orphan below: a daemon cannot leave by forking twice."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _end_adopted() -> None:
+    """Kill children until there are none; the children of each come to us as it dies."""
+    listing = Path(f"/proc/self/task/{os.getpid()}/children")
+    while sys.platform == "linux":
+        try:
+            children = [int(word) for word in listing.read_text().split()]
+        except OSError:
+            return
+        if not children:
+            return
+        for pid in children:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
+
 def _wait(child: subprocess.Popen[bytes], harness: int) -> int:
     while True:
         try:
             return child.wait(timeout=HARNESS_LOOK_SECONDS)
         except subprocess.TimeoutExpired:
             if sys.platform != "win32" and os.getppid() != harness:
+                _end_adopted()
                 os.killpg(0, signal.SIGKILL)
 
 
@@ -49,8 +76,10 @@ def main() -> int:
         signal.signal(signal.SIGBREAK, _stay)
     answer: dict[str, int | str]
     try:
+        _adopt()
         _limit_memory(memory)
         answer = {"returncode": _wait(subprocess.Popen(argv), harness)}
+        _end_adopted()
     except (OSError, ValueError) as error:
         answer = {"error": getattr(error, "strerror", None) or str(error)}
     with contextlib.suppress(OSError):  # the run's folder may be gone; the exit code still tells

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 # Where the sidecar puts the user's PYTHONPATH when it starts the harness, which must not have it.
 PATH_KEPT = "SIDECAR_VALIDATION_PYTHONPATH"
@@ -23,12 +25,17 @@ INTERRUPT_SECONDS = 5.0
 TERMINATE_SECONDS = 2.0
 LOG_LIMIT_BYTES = 200_000_000
 TAIL_BYTES = 20_000
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2), Linux
 LAUNCHER = Path(__file__).with_name("launcher.py")
 # What an outer pytest or coverage leaves in the environment would change the inner one's results.
 FOREIGN = (
     "PYTEST_CURRENT_TEST", "PYTEST_XDIST_", "PYTEST_VERSION", "COVERAGE_PROCESS_", "COV_CORE_",
     "PYTHONSAFEPATH", "MAKEFLAGS", "MFLAGS",
 )  # fmt: skip
+
+# A launcher is known before anybody looks for orphans.
+_STARTING = threading.Lock()
+_launchers: set[int] = set()
 
 Ending = Literal["exit", "limit", "stopped", "cancelled", "flooded", "killed", "not started"]
 
@@ -66,6 +73,13 @@ class Outcome:
 
 def _nothing() -> str:
     return ""
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what a stage leaves behind when its launcher was killed too (Linux)."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 @dataclass
@@ -117,21 +131,31 @@ def run(
     command = [sys.executable, "-I", "-S", LAUNCHER, status, str(limits.memory), *argv]
     start = time.monotonic()
     with log.open("wb") as stream:
-        child = subprocess.Popen(
-            [str(word) for word in command],
-            cwd=cwd,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            **_own_group(),
-        )
+        child = _started(command, cwd, variables, stream)
         try:
             ending, reason = _follow(child, start, log, limits, cancellation, watch)
         finally:
             _end(child)
             _sweep(mark)
+            _end_orphans(child.pid)
     return _outcome(ending, reason, status, log, time.monotonic() - start)
+
+
+def _started(
+    command: Sequence[str | Path], cwd: Path, variables: dict[str, str], log: BinaryIO
+) -> subprocess.Popen[bytes]:
+    with _STARTING:
+        child = subprocess.Popen(
+            [str(word) for word in command],
+            cwd=cwd,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            **_own_group(),
+        )
+        _launchers.add(child.pid)
+    return child
 
 
 def _own_group() -> dict[str, Any]:
@@ -219,6 +243,37 @@ def _sweep(mark: str) -> None:
         if entry.name.isdigit() and entry.name != str(os.getpid()) and _carries(entry, mark):
             with contextlib.suppress(OSError):
                 os.kill(int(entry.name), signal.SIGKILL)
+
+
+def _end_orphans(launcher: int) -> None:
+    """End what an ended launcher left to us: children in a session that is not ours.
+
+    Only after `adopt_orphans`, and only while no launcher lives but those that are known; a
+    living launcher adopts its own.
+    """
+    listings = Path("/proc/self/task").glob("*/children")
+    while sys.platform == "linux":
+        with _STARTING:
+            _launchers.discard(launcher)
+            try:
+                pids = {int(word) for listing in listings for word in listing.read_text().split()}
+            except OSError:
+                return
+            orphans = [pid for pid in pids - _launchers if _in_another_session(pid)]
+            for pid in orphans:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+        if not orphans:
+            return
+        listings = Path("/proc/self/task").glob("*/children")
+
+
+def _in_another_session(pid: int) -> bool:
+    try:
+        return os.getsid(pid) != os.getsid(0)
+    except OSError:
+        return False
 
 
 def _carries(entry: Path, mark: str) -> bool:

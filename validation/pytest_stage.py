@@ -77,6 +77,7 @@ def _argv(run: Run, stage: Stage, python: Interpreter, folder: Path) -> list[str
     stall = run.plan.stall_seconds
     arguments = [
         f"--junitxml={folder / 'junit.xml'}",
+        "--junitprefix=",
         *("-o", "junit_family=xunit1", "-o", "junit_duration_report=total"),
         *("-o", f"cache_dir={folder / 'pytest_cache'}"),
         *("-o", f"faulthandler_timeout={stall * 0.9:g}"),
