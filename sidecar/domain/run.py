@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any
 
 
@@ -60,6 +63,23 @@ class RunRequest:
     priority: str = "schedule"
     extra: dict[str, Any] = field(default_factory=dict)
 
+    def to_json(self) -> dict[str, Any]:
+        """The request as JSON values, the slot in ISO 8601."""
+        return asdict(self) | {
+            "origin": self.origin.value,
+            "slot": self.slot.isoformat() if self.slot else None,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> RunRequest:
+        """The request that ``to_json`` wrote; raises TypeError or ValueError for anything else."""
+        slot = value.get("slot")
+        read = {
+            "origin": Origin(value["origin"]),
+            "slot": datetime.fromisoformat(slot) if isinstance(slot, str) else slot,
+        }
+        return cls(**{**value, **read})
+
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
@@ -85,3 +105,12 @@ class RunRecord:
 def slot_run_id(workspace: str, schedule_id: str, slot: datetime) -> str:
     """The id of a slot's run: whoever asks for the same slot asks for the same run."""
     return f"{workspace}:{schedule_id}@{slot:%Y-%m-%dT%H:%M:%S}.{slot.microsecond // 1000:03d}Z"
+
+
+def run_name(run_id: str) -> str:
+    """The run's id as a name that files, git references and the memory's marks can bear.
+
+    At most 64 of letters, digits and dashes; different ids have different names.
+    """
+    told = re.sub(r"[^A-Za-z0-9]+", "-", run_id).strip("-")[-42:].strip("-")
+    return f"run-{told}-{sha256(run_id.encode()).hexdigest()[:12]}"

@@ -59,6 +59,29 @@ def append(context: Context, values: dict[str, str], *, unique: bool) -> bool:
     )
 
 
+def append_once(context: Context, values: dict[str, str]) -> None:
+    """Add one row unless one of its id is there, open or closed; durable when this returns.
+
+    Raises E_UNAVAILABLE after three tries: nothing is left to be written later.
+    """
+    path = log_path(context)
+
+    def change(content: Content | None) -> bytes | None:
+        file = _parsed(content, path)
+        known = any(row.task_id == values["task_id"] for row in file.rows)
+        return None if known else _with_row(file, values)
+
+    def refuse() -> None:
+        message = f"The row of `{values['task_id']}` could not be written to `{path}`."
+        raise SidecarError(ErrorCode.UNAVAILABLE, message, hint="Without it nothing is begun.")
+
+    def write() -> None:
+        old = _needs_migration(context, path)
+        context.workspace.files.update(path, change, backup="migrate" if old else None)
+
+    _durable(write, refuse)
+
+
 def close(context: Context, row: Row, end: datetime, duration: int, result: str) -> bool:
     """Close the open row with that row's id, wherever it stands by now; False when pending.
 
