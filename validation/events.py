@@ -28,15 +28,20 @@ class Test:
     seconds: float = 0.0
     message: str = ""
     markers: tuple[str, ...] = ()
+    reruns: int = 0
 
     def take(self, event: dict[str, Any]) -> None:
-        """Note how a phase ended; the worst phase decides."""
+        """Note how a phase ended; the worst phase decides, of the last try where it is retried."""
+        self.seconds += event["seconds"]
+        if event["outcome"] not in _BY_OUTCOME:  # "rerun", of the plugins that retry
+            self.reruns += 1
+            self.status = None
+            return
         status = _BY_OUTCOME[event["outcome"]]
         if status is Status.FAILED and event["when"] != "call":
             status = Status.ERROR
         if event["xfail"] and status is Status.PASSED:
             status = Status.SKIPPED  # an expected failure that passed, and is not strict
-        self.seconds += event["seconds"]
         self.markers = tuple(filter(None, event["markers"].split(",")))
         if event["when"] != "call" and status is Status.PASSED:
             return
@@ -62,6 +67,12 @@ class EventStream:
     def running(self) -> list[Test]:
         """Tests that started and did not finish."""
         return [test for test in self.tests.values() if not test.finished]
+
+    @property
+    def retried(self) -> tuple[str, ...]:
+        """Tests that failed and passed when they were tried again."""
+        tests = self.tests.values()
+        return tuple(t.id for t in tests if t.reruns and t.status is Status.PASSED)
 
     def follow(self) -> str:
         """Read what is new; the reason to stop when a test has been silent for too long."""

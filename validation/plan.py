@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from validation import discovery
+from validation import discovery, thresholds
+from validation.thresholds import ThresholdError, Thresholds
 
 StageKind = Literal["syntax", "check", "command", "pytest", "benchmark", "tools", "transports"]
+
+
+# Categories that a project may have whether its plan names them or not.
+USUAL = ("syntax", "config", "lint", "types", "tests", "benchmark", "tools", "transports")
 
 
 class PlanError(ValueError):
@@ -59,14 +64,17 @@ class TestCategory:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that decides a run and its verdict; ``thresholds`` are rates from 0 to 1."""
+    """Everything that decides a run and its verdict.
+
+    ``changed_from`` is the revision that changed lines are counted from; empty lets git tell.
+    """
 
     root: Path
     stages: tuple[Stage, ...]
     categories: tuple[TestCategory, ...] = ()
-    thresholds: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Thresholds = field(default_factory=Thresholds)
     coverage: bool = True
-    coverage_threshold: float | None = None
+    changed_from: str = ""
     stall_seconds: float = 300.0
     memory: int = 0
     keep_path: bool = False
@@ -91,6 +99,7 @@ _STAGE_KEYS = {
 _KEYS = {
     "stage": list, "category": list, "thresholds": dict, "tests": list, "coverage": bool,
     "stall": (int, float), "limit": (int, float), "memory": int, "keep_path": bool, "syntax": bool,
+    "changed_from": str,
 }  # fmt: skip
 _CATEGORY_KEYS = {"name": str, "paths": list, "markers": list}
 
@@ -101,24 +110,31 @@ def load(root: Path, python: str = "", pytest: tuple[str, ...] = (), keyword: st
     _check_keys(table, _KEYS, "[tool.sidecar.validation]")
     if pytest:
         table["tests"] = list(pytest)
-    thresholds = dict(table.get("thresholds", {}))
-    coverage_threshold = thresholds.pop("coverage", None)
-    for name, value in {**thresholds, "coverage": coverage_threshold or 0}.items():
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise PlanError(f"The threshold `{name}` must be a number, not {value!r}.")
+    stages = _stages(root, table)
+    categories = tuple(_test_category(entry) for entry in table.get("category", []))
     return Plan(
         root=root,
-        stages=_stages(root, table),
-        categories=tuple(_test_category(entry) for entry in table.get("category", [])),
-        thresholds=thresholds,
+        stages=stages,
+        categories=categories,
+        thresholds=_thresholds(table, stages, categories),
         coverage=table.get("coverage", True),
-        coverage_threshold=coverage_threshold,
+        changed_from=table.get("changed_from", ""),
         stall_seconds=table.get("stall", 300.0),
         memory=table.get("memory", 0),
         keep_path=table.get("keep_path", False),
         keyword=keyword,
         python=python,
     )
+
+
+def _thresholds(
+    table: dict[str, Any], stages: Iterable[Stage], categories: Iterable[TestCategory]
+) -> Thresholds:
+    names = {stage.category for stage in stages} | {category.name for category in categories}
+    try:
+        return thresholds.read(table.get("thresholds", {}), names | set(USUAL))
+    except ThresholdError as error:
+        raise PlanError(str(error)) from error
 
 
 def _table(root: Path) -> dict[str, Any]:

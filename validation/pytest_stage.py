@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from validation import benchmark_json, coverage_json, junit
+from validation import benchmark_json, changed_lines, coverage_json, junit
 from validation.checks import Check, Status
 from validation.events import EventStream
 from validation.interpreters import Interpreter
@@ -52,6 +52,7 @@ def run(run: Run, stage: Stage) -> StageResult:
         seconds=outcome.seconds,
         unreached=unreached,
         warnings=tuple(dict.fromkeys(events.warnings)),
+        retried=events.retried,
         artefacts=tuple(sorted(path.name for path in folder.iterdir())),
     )
     return _with_figures(run, result, python, folder)
@@ -153,7 +154,7 @@ def _with_figures(run: Run, result: StageResult, python: Interpreter, folder: Pa
     stage = result.stage
     if _measures(run, stage, python):
         try:
-            result = replace(result, coverage=coverage_json.read(folder / "coverage.json"))
+            result = replace(result, coverage=_coverage(run, folder))
         except (OSError, coverage_json.BadCoverageError):
             result = replace(result, coverage_missing="No coverage was written.")
     elif stage.kind == "pytest" and run.plan.coverage and "coverage" not in python.modules:
@@ -162,6 +163,15 @@ def _with_figures(run: Run, result: StageResult, python: Interpreter, folder: Pa
     if stage.kind == "benchmark":
         return replace(result, benchmarks=_benchmarks(run, folder))
     return result
+
+
+def _coverage(run: Run, folder: Path) -> coverage_json.Coverage:
+    """What was measured, with the changed lines where git keeps the project."""
+    root = run.plan.root
+    coverage = coverage_json.read(folder / "coverage.json")
+    if not any((parent / ".git").exists() for parent in (root, *root.parents)):
+        return coverage
+    return replace(coverage, changed=changed_lines.measure(root, run.plan.changed_from, coverage))
 
 
 def _benchmarks(run: Run, folder: Path) -> tuple[benchmark_json.Comparison, ...]:

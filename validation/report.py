@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -57,6 +57,7 @@ class StageResult:
     figures: tuple[Figure, ...] = ()
     findings: tuple[Finding, ...] = ()
     warnings: tuple[str, ...] = ()
+    retried: tuple[str, ...] = ()
     artefacts: tuple[str, ...] = ()
 
 
@@ -229,7 +230,7 @@ def _category(
         if result.stage.category == name or (mapped and result.stage.sorts)
     ]
     counts = Counts.of(own)
-    threshold = plan.thresholds.get(name, plan.thresholds.get("rate", 1.0))
+    threshold = plan.thresholds.of(name)
     return Category(
         name=name,
         counts=counts,
@@ -260,10 +261,8 @@ def _thresholds(
 ) -> tuple[Threshold, ...]:
     found = [Threshold(f"{c.name} rate", c.counts.rate, c.threshold) for c in categories]
     ran = any(result.stage.kind == "pytest" and not result.not_run for result in results)
-    if plan.coverage_threshold is not None and plan.coverage and ran:
-        coverage = next((result.coverage for result in results if result.coverage), None)
-        percent = coverage.total.percent if coverage else None
-        found.append(Threshold("coverage", percent, plan.coverage_threshold))
+    if plan.coverage and ran:
+        found += _coverage_thresholds(plan, results)
     for result in results:
         found += [
             Threshold(figure.name, -figure.value, -figure.limit)
@@ -274,6 +273,17 @@ def _thresholds(
         if slower:
             found.append(Threshold("benchmarks not slower", -float(slower), 0.0))
     return tuple(found)
+
+
+def _coverage_thresholds(plan: Plan, results: Sequence[StageResult]) -> Iterator[Threshold]:
+    coverage = next((result.coverage for result in results if result.coverage), None)
+    if plan.thresholds.coverage is not None:
+        percent = coverage.total.percent if coverage else None
+        yield Threshold("coverage", percent, plan.thresholds.coverage)
+    changed = coverage.changed if coverage else None
+    if plan.thresholds.changed_coverage is not None and not (changed and changed.nothing):
+        percent = changed.total.percent if changed else None
+        yield Threshold("coverage of changed lines", percent, plan.thresholds.changed_coverage)
 
 
 def _verdict(

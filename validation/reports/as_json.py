@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from validation.benchmark_json import Comparison
 from validation.checks import Check
+from validation.coverage_json import Coverage
 from validation.report import Category, Counts, Report, StageResult
 
 
@@ -25,11 +27,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "categories": [_category_data(category) for category in report.categories],
         "checks": [_check_data(check) for check in report.checks],
         "slowest": [{"id": c.id, "seconds": round(c.seconds, 3)} for c in report.slowest],
-        "coverage": coverage and {
-            "branches": coverage.branches,
-            "total": _ratio(coverage.total.numerator, coverage.total.denominator),
-            "files": {f.name: _ratio(f.numerator, f.denominator) for f in coverage.files},
-        },
+        "coverage": coverage and _coverage_data(coverage),
         "coverage_missing": [s.coverage_missing for s in report.stages if s.coverage_missing],
         "benchmarks": [_benchmark_data(item) for item in report.benchmarks],
         "figures": [
@@ -41,6 +39,7 @@ def as_data(report: Report) -> dict[str, Any]:
             {"name": t.name, "value": t.value, "minimum": t.minimum, "met": t.met}
             for t in report.thresholds
         ],
+        "findings": [asdict(finding) for finding in report.findings],
         "warnings": report.warnings,
         "stages": [_stage_data(result) for result in report.stages],
     }  # fmt: skip
@@ -49,6 +48,24 @@ def as_data(report: Report) -> dict[str, Any]:
 def _ratio(numerator: int, denominator: int) -> dict[str, Any]:
     rate = numerator / denominator if denominator else None
     return {"numerator": numerator, "denominator": denominator, "rate": rate}
+
+
+def _coverage_data(coverage: Coverage) -> dict[str, Any]:
+    changed = coverage.changed
+    return {
+        "branches": coverage.branches,
+        "total": _ratio(coverage.total.numerator, coverage.total.denominator),
+        "files": {f.name: _ratio(f.numerator, f.denominator) for f in coverage.files},
+        "changed": changed and {
+            "base": changed.base,
+            "problem": changed.problem,
+            "total": _ratio(changed.total.numerator, changed.total.denominator),
+            "files": {
+                f.name: {**_ratio(f.numerator, f.denominator), "missing": sorted(f.missing)}
+                for f in changed.files
+            },
+        },
+    }  # fmt: skip
 
 
 def _counts_data(counts: Counts) -> dict[str, Any]:

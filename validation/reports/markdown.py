@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from validation.checks import Check
+from validation.coverage_json import Changed
 from validation.report import Category, Counts, Report, Verdict
 
 FAILURES = 30
@@ -151,7 +152,32 @@ def _coverage(report: Report) -> str:
     )
     text = f"## Coverage\n{total.numerator} of {total.denominator} {kind}: "
     text += f"{total.percent:.1f} %." if total.percent is not None else "nothing to execute."
+    text += _changed(coverage.changed) if coverage.changed else ""
     return text + ("\n\n" + _table(("least covered", "executed", ""), rows) if lowest else "")
+
+
+def _changed(changed: Changed) -> str:
+    """The coverage of changed lines in a sentence, with where it is missing."""
+    if changed.problem:
+        return f"\nChanged lines: not known. {changed.problem}"
+    if changed.nothing:
+        return f"\nChanged lines: no statement differs from {changed.base}."
+    total = changed.total
+    text = f"\nChanged lines: {total.numerator} of {total.denominator} statements that differ from "
+    text += f"{changed.base}: {total.percent:.1f} %."
+    missing = [f"`{f.name}`: {ranges(f.missing)}" for f in changed.files if f.missing][:FILES]
+    return text + (f" Not executed: {'; '.join(missing)}." if missing else "")
+
+
+def ranges(lines: Iterable[int]) -> str:
+    """Line numbers as people write them: ``3, 7-9``."""
+    parts: list[list[int]] = []
+    for line in sorted(lines):
+        if parts and line == parts[-1][-1] + 1:
+            parts[-1] = [parts[-1][0], line]
+        else:
+            parts.append([line])
+    return ", ".join("-".join(map(str, part)) for part in parts)
 
 
 def _benchmarks(report: Report) -> str:
