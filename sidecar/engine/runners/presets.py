@@ -1,0 +1,223 @@
+"""The command lines of the known agents, and how each is given our tools, its rights, its mode.
+
+Nothing is written into the workspace: what an agent needs lies in the run's own folder and is
+named by a flag or a variable. Rights follow the specification's permissions as closely as the
+agent's own settings allow; where they don't, a warning says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from sidecar.engine.runner import RunSpec
+from sidecar.engine.runners import dialects
+from sidecar.engine.runners.dialects import Dialect
+from sidecar.engine.runners.process import MARK
+
+SERVER = "sidecar"
+MCP_CONFIG = "mcp.json"
+# Agents give a server this long to start; ours takes well under a second on a quiet machine.
+SERVER_SECONDS = 60
+_ALL_OR_NOTHING = (
+    "{} can't refuse one kind of tool call: it is allowed all of them. Use it over ACP to have"
+    " each one judged."
+)
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """Words for the command line and variables for the environment, and what is to be warned of."""
+
+    words: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A known agent as a command; ``delivery`` is how it takes its prompt.
+
+    ``has_modes`` is true for agents that know the workspace's modes by their slugs.
+    """
+
+    name: str
+    program: str
+    words: tuple[str, ...]
+    dialect: Dialect
+    equip: Callable[[RunSpec], Equipment]
+    delivery: Literal["input", "argument"] = "input"
+    has_modes: bool = False
+
+
+def server(spec: RunSpec) -> dict[str, Any]:
+    """Our MCP server as most agents have it spelled; it carries the mark of the run."""
+    command, *args = spec.mcp
+    return {"command": command, "args": args, "env": {MARK: spec.run_id}}
+
+
+def write_mcp_config(spec: RunSpec) -> Path:
+    """A file of MCP servers with ours alone."""
+    entry = {"type": "stdio", **server(spec), "timeout": SERVER_SECONDS}
+    return _written(spec, MCP_CONFIG, {"mcpServers": {SERVER: entry} if spec.mcp else {}})
+
+
+def allows(spec: RunSpec, kind: str) -> bool:
+    """Whether the agent may make such calls; what is not said is not allowed."""
+    return spec.permissions.get(kind) == "allow"
+
+
+def _written(spec: RunSpec, name: str, value: dict[str, Any]) -> Path:
+    path = spec.folder / name
+    path.write_text(json.dumps(value, indent=1) + "\n", "utf-8")
+    return path
+
+
+def _cline(spec: RunSpec) -> Equipment:
+    plan = () if allows(spec, "edit") else ("--plan",)
+    variables = {
+        "CLINE_MCP_SETTINGS_PATH": str(write_mcp_config(spec)),
+        # Else the session lives in a daemon that all runs of the user share and none may end.
+        "CLINE_SESSION_BACKEND_MODE": "local",
+    }
+    warnings = () if allows(spec, "execute") else (_ALL_OR_NOTHING.format("Cline"),)
+    return Equipment(("-c", str(spec.root), *plan), variables, warnings)
+
+
+def _claude(spec: RunSpec) -> Equipment:
+    mode = "acceptEdits" if allows(spec, "edit") else "default"
+    if allows(spec, "edit") and allows(spec, "execute"):
+        mode = "bypassPermissions"
+    fetch = ["WebFetch", "WebSearch"] if allows(spec, "fetch") else []
+    # Strict: the workspace may bring servers of its own, which nobody consented to.
+    mcp = ("--mcp-config", str(write_mcp_config(spec)), "--strict-mcp-config")
+    tools = ",".join([f"mcp__{SERVER}", *fetch])
+    words = (*mcp, "--permission-mode", mode, "--allowedTools", tools)
+    return Equipment(words, {"MCP_TIMEOUT": str(SERVER_SECONDS * 1000)})
+
+
+def _codex(spec: RunSpec) -> Equipment:
+    sandbox = "workspace-write" if allows(spec, "edit") else "read-only"
+    words = ["-C", str(spec.root), "--sandbox", sandbox]
+    if spec.mcp:
+        entry = server(spec)
+        values = {
+            "command": entry["command"],
+            "args": entry["args"],
+            f"env.{MARK}": spec.run_id,
+            "required": True,
+            "startup_timeout_sec": SERVER_SECONDS,
+            "default_tools_approval_mode": "approve",
+        }
+        for key, value in values.items():
+            words += ["-c", f"mcp_servers.{SERVER}.{key}={json.dumps(value)}"]
+    return Equipment(tuple(words))
+
+
+def _gemini_like(variable: str) -> Callable[[RunSpec], Equipment]:
+    def equip(spec: RunSpec) -> Equipment:
+        mode = "auto_edit" if allows(spec, "edit") else "default"
+        if allows(spec, "edit") and allows(spec, "execute"):
+            mode = "yolo"
+        if variable.startswith("QWEN"):
+            mode = mode.replace("_", "-")
+        servers = {SERVER: {**server(spec), "trust": True}} if spec.mcp else {}
+        # Settings of the system outrank the user's and the workspace's, and none of ours exist.
+        settings = _written(spec, "settings.json", {"mcpServers": servers})
+        variables = {variable: str(settings), "GEMINI_CLI_TRUST_WORKSPACE": "true"}
+        return Equipment(("--approval-mode", mode), variables)
+
+    return equip
+
+
+def _opencode_like(prefix: str) -> Callable[[RunSpec], Equipment]:
+    def equip(spec: RunSpec) -> Equipment:
+        command = {"type": "local", "command": list(spec.mcp), "environment": {MARK: spec.run_id}}
+        kinds = {"edit": "edit", "bash": "execute", "webfetch": "fetch", "websearch": "fetch"}
+        rights = {name: "allow" if allows(spec, kind) else "deny" for name, kind in kinds.items()}
+        # Nobody is there to be asked, and an open question would hang until the limit.
+        config: dict[str, Any] = {"permission": {**rights, "external_directory": "deny"}}
+        if spec.mcp:
+            entry = {**command, "enabled": True, "timeout": SERVER_SECONDS * 1000}
+            config["mcp"] = {SERVER: entry}
+        variables = {
+            f"{prefix}_CONFIG_CONTENT": json.dumps(config),
+            f"{prefix}_DISABLE_AUTOUPDATE": "1",
+        }
+        return Equipment((), variables)
+
+    return equip
+
+
+def _roo(spec: RunSpec) -> Equipment:
+    mode = ("--mode", spec.mode) if spec.mode else ()
+    told = (
+        "Roo takes MCP servers from its own settings alone: name ours there.",
+        _ALL_OR_NOTHING.format("Roo"),
+    )
+    return Equipment((*mode, "-w", str(spec.root)), {}, told)
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "cline",
+            "cline",
+            ("--json", "--auto-approve", "true"),
+            dialects.cline,
+            _cline,
+            delivery="argument",
+        ),
+        Preset(
+            "claude",
+            "claude",
+            ("-p", "--output-format", "stream-json", "--verbose"),
+            dialects.claude,
+            _claude,
+        ),
+        Preset(
+            "codex", "codex", ("exec", "--json", "--skip-git-repo-check"), dialects.codex, _codex
+        ),
+        Preset(
+            "gemini",
+            "gemini",
+            ("-o", "stream-json"),
+            dialects.gemini,
+            _gemini_like("GEMINI_CLI_SYSTEM_SETTINGS_PATH"),
+        ),
+        Preset(
+            "qwen",
+            "qwen",
+            ("-o", "stream-json"),
+            dialects.claude,
+            _gemini_like("QWEN_CODE_SYSTEM_SETTINGS_PATH"),
+        ),
+        Preset(
+            "opencode",
+            "opencode",
+            ("run", "--format", "json"),
+            dialects.opencode,
+            _opencode_like("OPENCODE"),
+        ),
+        Preset(
+            "kilo",
+            "kilo",
+            ("run", "--auto", "--format", "json"),
+            dialects.opencode,
+            _opencode_like("KILO"),
+        ),
+        Preset(
+            "roo",
+            "roo",
+            ("-p", "--output-format", "stream-json", "--oneshot", "--exit-on-error"),
+            dialects.roo,
+            _roo,
+            delivery="argument",
+            has_modes=True,
+        ),
+    )
+}
