@@ -97,7 +97,7 @@ faults: .venv/dev.stamp ## kill, refuse, race and attack for long; ARGS="-k kill
 docs: .venv/dev.stamp ## write what is generated anew: pages, README's output, the opening answers
 	@mkdir -p build
 	@COLUMNS=120 NO_COLOR=1 $(PY) -P docs/generate.py
-	@$(PY) -P -m sidecar.mcp.manifest > build/opening.json.new && mv build/opening.json.new sidecar/mcp/opening.json
+	@$(PY) -P -m sidecar.mcp.manifest > build/manifest.json.new && mv build/manifest.json.new sidecar/channel/manifest.json
 
 changelog: .venv/dev.stamp ## gather changelog.d into CHANGELOG.md; VERSION=x.y.z
 	@$(BIN)/towncrier build --yes --version "$(VERSION)"

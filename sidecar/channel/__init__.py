@@ -1,1 +1,1 @@
-"""What editors and agents start: finds the sidecar and relays; standard library alone."""
+"""What editors and agents start: relays a client to the workspace's sidecar, imports nothing slow."""

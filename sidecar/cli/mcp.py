@@ -9,8 +9,8 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
+from sidecar.channel import opening
 from sidecar.cli.arguments import add_http_arguments, add_workspace_argument
-from sidecar.mcp import opening
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,9 +9,10 @@ import sys
 from typing import Any
 
 from sidecar import app
+from sidecar.channel import framing
+from sidecar.channel.opening import Opening, claim
 from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.mcp import http, stdio, token
-from sidecar.mcp.opening import Opening
 from sidecar.services.context import Context
 from sidecar.services.registry import TOOLS
 from sidecar.workspace import logs
@@ -25,7 +26,14 @@ def serve_stdio(options: argparse.Namespace, opening: Opening | None) -> int:
     server = app.mcp_server(context)
     gc.freeze()
     gc.enable()
-    return stdio.serve(server, opening.hand_over() if opening else None)
+    wire = opening.hand_over() if opening else claim()
+    return stdio.serve(
+        server,
+        framing.Incoming(wire.source, wire.read),
+        wire.sink,
+        answered=wire.answered,
+        acknowledged=wire.acknowledged,
+    )
 
 
 def serve_http(options: argparse.Namespace) -> int:

@@ -1,6 +1,6 @@
 """The answers to a client's first questions, as the real server gives them through the SDK.
 
-``python -m sidecar.mcp.manifest`` prints what ``opening.json`` must hold; ``make docs`` writes it.
+``python -m sidecar.mcp.manifest`` prints what ``channel/manifest.json`` must hold; ``make docs`` writes it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _META = {
 
 
 def made(server: Server[Any]) -> Json:
-    """The manifest of a server; see ``opening.Answers`` for what is told from it when."""
+    """The manifest of a server; see ``channel.opening.Answers`` for what is told from it when."""
     opened = {"protocolVersion": VERSIONS[-1], "capabilities": {}, "clientInfo": _CLIENT}
     asked: list[tuple[str, Json]] = [("initialize", opened), ("notifications/initialized", {})]
     asked += [(f"{name}/list", {}) for name in _LISTED]

@@ -1,7 +1,6 @@
-"""MCP over standard input and output, with what the SDK's own transport leaves open.
+"""MCP over standard input and output, in the process that serves it.
 
-Malformed lines get an answer, signals and end of input end the process at once, a message has a
-limit and either framing, and a request id in use is refused.
+Signals and the end of input end the process at once.
 """
 
 from __future__ import annotations
@@ -13,142 +12,91 @@ import os
 import queue
 import signal
 import threading
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.server import Server
-from mcp.shared.message import SessionMessage
-from mcp_types import (
-    JSONRPCError,
-    JSONRPCMessage,
-    JSONRPCNotification,
-    JSONRPCRequest,
-    JSONRPCResponse,
-)
 
-from sidecar.mcp import wire
-from sidecar.mcp.framing import Incoming, Line
-from sidecar.mcp.opening import ACKNOWLEDGED, SUBSCRIPTION, Wire, claim
+from sidecar.mcp.session import GRACE_SECONDS, Line, Session
 
 log = logging.getLogger(__name__)
 
 _BACKLOG = 64
-# Cline sends SIGTERM 250 ms after it has closed our input.
-GRACE_SECONDS = 0.15
-
-Inbox = MemoryObjectSendStream[SessionMessage | Exception]
-Outbox = MemoryObjectReceiveStream[SessionMessage]
 
 
-def serve(server: Server[Any], claimed: Wire | None = None) -> int:
+class Incoming(Protocol):
+    """The client's messages, chunk by chunk, and how it wants to read its own."""
+
+    def messages(self) -> Iterator[list[Line]]:
+        """The messages until the end of input; None stands for one over the limit."""
+
+    def outgoing(self, message: bytes) -> bytes:
+        """A message with what the client needs to find its end."""
+
+
+def serve(
+    server: Server[Any],
+    incoming: Incoming,
+    sink: int,
+    *,
+    answered: Iterable[str | int] = (),
+    acknowledged: Iterable[str | int] = (),
+) -> int:
     """Serve until the input ends or a signal comes; returns the exit code.
 
-    What an opening has ``claimed`` and answered already is not answered again.
+    What was ``answered`` or ``acknowledged`` already is not answered again.
 
     A tool that still runs then is left behind: its thread cannot be stopped, so the caller should
     end the process by ``os._exit``; every write is atomic.
     """
-    asyncio.run(_Connection(claimed or claim()).serve(server))
+    connection = _Connection(incoming, sink)
+    asyncio.run(connection.serve(server, answered, acknowledged))
     return 0
 
 
 class _Connection:
     """One client on one pair of descriptors."""
 
-    def __init__(self, claimed: Wire) -> None:
-        self._incoming = Incoming(claimed.source, claimed.read)
-        self._sink = claimed.sink
-        self._answered = set(claimed.answered)
-        self._acknowledged = set(claimed.acknowledged)
+    def __init__(self, incoming: Incoming, sink: int) -> None:
+        self._incoming = incoming
+        self._sink = sink
         self._outgoing: queue.Queue[bytes | None] = queue.Queue(_BACKLOG)
-        self._in_use: set[str | int] = set()
-        self._all_answered = asyncio.Event()
-        self._all_answered.set()
         self._stop = asyncio.Event()
 
-    async def serve(self, server: Server[Any]) -> None:
+    async def serve(
+        self,
+        server: Server[Any],
+        answered: Iterable[str | int],
+        acknowledged: Iterable[str | int],
+    ) -> None:
         """Serve the client until it leaves or a signal comes."""
         _stop_on_signals(self._stop)
+        session = Session(self._send, answered=answered, acknowledged=acknowledged)
         writer = threading.Thread(target=self._write_lines, name="mcp-stdout", daemon=True)
         writer.start()
-        inbox, received = anyio.create_memory_object_stream[SessionMessage | Exception](_BACKLOG)
-        answers, outbox = anyio.create_memory_object_stream[SessionMessage](_BACKLOG)
-        loop = asyncio.get_running_loop()
-        reader = partial(self._read_lines, inbox, loop)
+        reader = partial(self._read_lines, session, asyncio.get_running_loop())
         threading.Thread(target=reader, name="mcp-stdin", daemon=True).start()
-        options = server.create_initialization_options()
-        sending = asyncio.create_task(self._send_all(outbox))
-        serving = asyncio.create_task(server.run(received, answers, options))
+        serving = asyncio.create_task(session.serve(server))
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (serving, sending, stopping):
+        for task in (serving, stopping):
             task.cancel()
-        await asyncio.wait({serving, sending, stopping}, timeout=GRACE_SECONDS)
+        await asyncio.wait({serving, stopping}, timeout=GRACE_SECONDS)
         await asyncio.to_thread(self._finish, writer)
 
-    def _read_lines(self, inbox: Inbox, loop: asyncio.AbstractEventLoop) -> None:
+    def _read_lines(self, session: Session, loop: asyncio.AbstractEventLoop) -> None:
         try:
             for lines in self._incoming.messages():
-                asyncio.run_coroutine_threadsafe(self._receive(lines, inbox), loop).result()
-            asyncio.run_coroutine_threadsafe(self._ended(inbox), loop).result()
+                asyncio.run_coroutine_threadsafe(_receive(session, lines), loop).result()
+            asyncio.run_coroutine_threadsafe(session.end(), loop).result()
         except (RuntimeError, concurrent.futures.CancelledError, anyio.BrokenResourceError):
             log.debug("The server stopped before its input ended")
 
-    async def _receive(self, lines: list[Line], inbox: Inbox) -> None:
-        for line in lines:
-            message = wire.too_long() if line is None else wire.decode(line)
-            if isinstance(message, JSONRPCRequest):
-                if message.id in self._in_use:
-                    message = wire.duplicate(message.id)
-                else:
-                    self._in_use.add(message.id)
-                    self._all_answered.clear()
-            elif isinstance(message, JSONRPCNotification):
-                self._released(_cancelled(message))
-            if isinstance(message, wire.Refused):
-                await self._send(message.answer)
-            else:
-                await inbox.send(SessionMessage(message))
-
-    async def _ended(self, inbox: Inbox) -> None:
-        """Give what is nearly done a moment, then let the server see the end."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._all_answered.wait(), GRACE_SECONDS)
-        await inbox.aclose()
-
-    async def _send_all(self, outbox: Outbox) -> None:
-        async for each in outbox:
-            message = each.message
-            if not self._is_told(message):
-                await self._send(message)
-            if isinstance(message, JSONRPCResponse | JSONRPCError) and message.id is not None:
-                self._released(message.id)
-
-    def _is_told(self, message: JSONRPCMessage) -> bool:
-        """Whether the opening has said this already."""
-        if isinstance(message, JSONRPCResponse | JSONRPCError):
-            told, number = self._answered, message.id
-        elif isinstance(message, JSONRPCNotification) and message.method == ACKNOWLEDGED:
-            meta = (message.params or {}).get("_meta", {})
-            told, number = self._acknowledged, meta.get(SUBSCRIPTION)
-        else:
-            return False
-        if number not in told:
-            return False
-        told.discard(number)
-        return True
-
-    def _released(self, request_id: str | int) -> None:
-        self._in_use.discard(request_id)
-        if not self._in_use:
-            self._all_answered.set()
-
-    async def _send(self, message: JSONRPCMessage) -> None:
-        told = message.model_dump_json(by_alias=True, exclude_unset=True).encode()
-        line = self._incoming.outgoing(told)
+    async def _send(self, message: bytes) -> None:
+        line = self._incoming.outgoing(message)
         try:
             self._outgoing.put_nowait(line)
         except queue.Full:
@@ -170,12 +118,9 @@ class _Connection:
             writer.join(GRACE_SECONDS)
 
 
-def _cancelled(message: JSONRPCNotification) -> str | int:
-    """The id that a cancellation names; such a request is never answered."""
-    if message.method != "notifications/cancelled":
-        return ""
-    named = (message.params or {}).get("requestId")
-    return named if isinstance(named, str | int) else ""
+async def _receive(session: Session, lines: list[Line]) -> None:
+    for line in lines:
+        await session.receive(line)
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

@@ -10,6 +10,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sidecar.channel.framing import Incoming
+from sidecar.channel.opening import claim
 from sidecar.cli.mcp import leave
 from sidecar.mcp import server, stdio
 from sidecar.services.context import Client, Context, Progress
@@ -77,7 +79,9 @@ def main() -> None:
 
     tools = {each.name: each for each in (sleep, broken, echo)}
     patience = float(sys.argv[2]) if len(sys.argv) > 2 else server.DEADLINE_SECONDS
-    stdio.serve(server.build(make_context, version="0", tools=tools, deadline=patience))
+    wire = claim()
+    built = server.build(make_context, version="0", tools=tools, deadline=patience)
+    stdio.serve(built, Incoming(wire.source), wire.sink)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.channel.framing import Incoming
 from sidecar.mcp import wire
-from sidecar.mcp.framing import Incoming
 from tests.faces.wire import INITIALIZE, PATIENCE, Wire
 
 SERVED = Path(__file__).with_name("served.py")

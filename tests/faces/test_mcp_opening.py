@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from sidecar.channel.opening import MANIFEST, Answers
 from sidecar.mcp import manifest
-from sidecar.mcp.opening import MANIFEST, Answers
 from tests.faces.wire import PATIENCE, Wire
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="no opening where select needs sockets")
@@ -23,12 +23,16 @@ SOLO = """
 import sys
 from pathlib import Path
 from sidecar import app
+from sidecar.channel.framing import Incoming
+from sidecar.channel.opening import claim
 from sidecar.cli.mcp import leave
 from sidecar.mcp import stdio
 from sidecar.services.context import Context
 from sidecar.settings import Settings
 from sidecar.workspace.workspace import Workspace
-leave(stdio.serve(app.mcp_server(Context(Workspace.open(Path(sys.argv[1])), Settings()))))
+wire = claim()
+server = app.mcp_server(Context(Workspace.open(Path(sys.argv[1])), Settings()))
+leave(stdio.serve(server, Incoming(wire.source), wire.sink))
 """
 META = {
     "io.modelcontextprotocol/protocolVersion": manifest.MODERN,
@@ -78,12 +82,12 @@ def sidecar(example_workspace: Path) -> Iterator[Wire]:
 
 def test_the_kept_answers_are_current() -> None:
     """`make docs` writes them anew."""
-    assert MANIFEST.read_text("utf-8") == manifest.current()
+    assert Path(MANIFEST).read_text("utf-8") == manifest.current()
 
 
 @pytest.mark.parametrize("version", [*manifest.VERSIONS, manifest.MODERN])
 def test_the_server_itself_would_say_the_same(version: str, example_workspace: Path) -> None:
-    answers = Answers(json.loads(MANIFEST.read_bytes()))
+    answers = Answers(json.loads(Path(MANIFEST).read_bytes()))
     messages = session(version)
     early = [answer for message in messages if (answer := answers.to(message))]
     wire = Wire([sys.executable, "-c", SOLO, str(example_workspace)])
@@ -118,7 +122,7 @@ def test_a_subscription_is_acknowledged_once_and_as_the_server_does(
 ) -> None:
     """Claude Code asks for nothing else before it has the acknowledgement."""
     message = listen(toolsListChanged=True, resourcesListChanged=True)
-    early = Answers(json.loads(MANIFEST.read_bytes())).to(message)
+    early = Answers(json.loads(Path(MANIFEST).read_bytes())).to(message)
     solo = Wire([sys.executable, "-c", SOLO, str(example_workspace)])
     try:
         solo.send(message)
@@ -183,4 +187,4 @@ def test_messages_with_headers_are_left_to_the_server(sidecar: Wire) -> None:
     ],
 )
 def test_what_is_not_certain_is_left_to_the_server(message: Any) -> None:
-    assert Answers(json.loads(MANIFEST.read_bytes())).to(message) is None
+    assert Answers(json.loads(Path(MANIFEST).read_bytes())).to(message) is None

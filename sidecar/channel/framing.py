@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 
-from sidecar.mcp import wire
-
 _CHUNK = 65_536
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 _MAX_HEADER_BYTES = 8_192
 _HEADER = re.compile(rb"\s*content-(length|type)[ \t]*:", re.IGNORECASE)
 _LENGTH = re.compile(rb"content-length[ \t]*:[ \t]*(\d{1,12})[ \t]*\r?(\n|$)", re.IGNORECASE)
@@ -68,7 +67,7 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[list[Line]]:
                 yield lines
         if not skipping:
             rest += tail
-        if len(rest) > wire.MAX_LINE_BYTES:
+        if len(rest) > MAX_MESSAGE_BYTES:
             rest, skipping = bytearray(), True
     if skipping or rest.strip():
         yield [None if skipping else bytes(rest)]
@@ -120,7 +119,7 @@ class _Frames:
         found = _LENGTH.search(headers)
         if found is None:
             yield headers
-        elif int(found[1]) > wire.MAX_LINE_BYTES:
+        elif int(found[1]) > MAX_MESSAGE_BYTES:
             self._skipped = int(found[1])
             yield None
         else:

@@ -2,7 +2,7 @@
 
 The SDK takes more than a second of processor time to import, and clients give up early: Cline
 after 3 s, Codex begins its first turn without the tools. What they ask first has the same answer
-in every workspace, so it is generated once (``manifest.py``) and told from a file. The server is
+in every workspace, so it is generated once (``mcp/manifest.py``) and told from a file. The server is
 given every message all the same; its own answers to those already answered are not sent. Standard
 library alone: whatever is imported here, every client waits for.
 """
@@ -14,13 +14,12 @@ import os
 import select
 import sys
 import threading
-from pathlib import Path
 from typing import Any, NamedTuple
 
 Json = dict[str, Any]
 Id = str | int
 
-MANIFEST = Path(__file__).with_name("opening.json")
+MANIFEST = f"{__file__.rpartition('opening')[0]}manifest.json"
 _CHUNK = 65_536
 # No client asks so much before it has an answer; the rest waits in the pipe for the server.
 _MOST_BYTES = 1_000_000
@@ -36,6 +35,13 @@ _LISTEN = "subscriptions/listen"
 _CHANGES = frozenset({"toolsListChanged", "promptsListChanged", "resourcesListChanged"})
 ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
+
+
+def manifest() -> Json:
+    """The answers as they were generated."""
+    with open(MANIFEST, "rb") as file:  # noqa: PTH123 - pathlib would cost every client its import
+        told: Json = json.load(file)
+    return told
 
 
 class Wire(NamedTuple):
@@ -175,7 +181,7 @@ class Opening:
         )
 
     def _serve(self) -> None:
-        answers = Answers(json.loads(MANIFEST.read_bytes()))
+        answers = Answers(manifest())
         seen = 0
         while len(self._read) < _MOST_BYTES:
             ready, _, _ = select.select([self._wire.source, self._awake], [], [])
