@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import signal
 import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from validation import discovery, plan, process, stages
+from validation import discovery, fingerprint, plan, process, recording, stages
+from validation.history import History
 from validation.progress import Progress
 from validation.report import Report, Verdict
 from validation.reports import as_json, markdown
@@ -21,6 +25,7 @@ from validation.run import Run
 
 EXIT = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.INCOMPLETE: 3}
 BAD_PLAN = 2
+FORMS = ("json", "markdown")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,6 +49,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--artefacts", type=Path, metavar="DIR", help="keep logs and raw reports")
     parser.add_argument(
         "--cancel-file", type=Path, metavar="FILE", help="end the run when this file appears"
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help="remember runs here: trends, flaky tests, baseline",
+    )
+    parser.add_argument(
+        "--id", default="", help="the run's name; one is made up where it is missing"
     )
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="benchmarks to compare with")
     parser.add_argument("--quiet", action="store_true", help="no progress, no report on stdout")
@@ -103,9 +117,25 @@ def _run(chosen: plan.Plan, options: argparse.Namespace) -> int:
                 directory / "progress.json" if options.artefacts else None,
             ),
         )
-        report = stages.execute(run)
+        code = _code(chosen, options)
+        report = replace(stages.execute(run), id=options.id or _new_id())
+        if options.state:
+            report = recording.remembered(report, History(options.state / "history.ndjson"), code)
     _write(report, options)
     return EXIT.get(report.verdict, 3)
+
+
+def _new_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+
+
+def _code(chosen: plan.Plan, options: argparse.Namespace) -> str:
+    """The state of the code before anything of it ran; needed only where runs are remembered."""
+    if not options.state:
+        return ""
+    written = [options.state, options.artefacts, *(getattr(options, form) for form in FORMS)]
+    words = [chosen.python, sys.version, *options.pytest, options.keyword]
+    return fingerprint.of(chosen.root, [path for path in written if path], *words)
 
 
 def _directory(wanted: Path | None, stack: ExitStack) -> Path:

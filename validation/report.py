@@ -14,6 +14,8 @@ from validation.benchmark_json import Change, Comparison
 from validation.checks import Check, Status
 from validation.coverage_json import Coverage
 from validation.findings import Finding
+from validation.flakiness import Flaky
+from validation.history import Record
 from validation.plan import Plan, Stage
 
 SLOWEST = 10
@@ -129,7 +131,11 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a run found out; ``seconds`` is wall time."""
+    """Everything that a run found out; ``seconds`` is wall time.
+
+    ``trend`` holds what is known of earlier runs and of this one, the oldest first; ``notes`` is
+    what the harness could not do for itself.
+    """
 
     project: str
     started: datetime
@@ -140,6 +146,10 @@ class Report:
     stages: tuple[StageResult, ...]
     thresholds: tuple[Threshold, ...] = ()
     cancelled: bool = False
+    id: str = ""
+    flaky: tuple[Flaky, ...] = ()
+    trend: tuple[Record, ...] = ()
+    notes: tuple[str, ...] = ()
     python: str = field(default_factory=lambda: sys.version.split()[0])
     system: str = field(default_factory=lambda: f"{platform.system()} {platform.machine()}")
 
@@ -182,7 +192,7 @@ class Report:
     @property
     def warnings(self) -> list[str]:
         """What was noticed and is not counted."""
-        return [item for stage in self.stages for item in stage.warnings]
+        return [*self.notes, *(item for stage in self.stages for item in stage.warnings)]
 
 
 def build(

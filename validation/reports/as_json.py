@@ -8,7 +8,10 @@ from typing import Any
 from validation.benchmark_json import Comparison
 from validation.checks import Check
 from validation.coverage_json import Coverage
+from validation.history import Record
 from validation.report import Category, Counts, Report, StageResult
+
+TREND = 50
 
 
 def as_data(report: Report) -> dict[str, Any]:
@@ -16,6 +19,7 @@ def as_data(report: Report) -> dict[str, Any]:
     coverage = report.coverage
     return {
         "schema": 1,
+        "id": report.id,
         "project": report.project,
         "started": report.started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "seconds": round(report.seconds, 3),
@@ -26,6 +30,8 @@ def as_data(report: Report) -> dict[str, Any]:
         "overall": _counts_data(report.counts),
         "categories": [_category_data(category) for category in report.categories],
         "checks": [_check_data(check) for check in report.checks],
+        "flaky": [asdict(flaky) for flaky in report.flaky],
+        "trend": [_trend_data(record) for record in report.trend[-TREND:]],
         "slowest": [{"id": c.id, "seconds": round(c.seconds, 3)} for c in report.slowest],
         "coverage": coverage and _coverage_data(coverage),
         "coverage_missing": [s.coverage_missing for s in report.stages if s.coverage_missing],
@@ -43,6 +49,18 @@ def as_data(report: Report) -> dict[str, Any]:
         "warnings": report.warnings,
         "stages": [_stage_data(result) for result in report.stages],
     }  # fmt: skip
+
+
+def _trend_data(record: Record) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "started": record.started,
+        "verdict": record.verdict,
+        "seconds": record.seconds,
+        "rate": record.rate,
+        "coverage": record.coverage and _ratio(*record.coverage)["rate"],
+        "benchmarks": dict(record.benchmarks),
+    }
 
 
 def _ratio(numerator: int, denominator: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from validation.checks import Check
 from validation.coverage_json import Changed
+from validation.flakiness import Flaky
 from validation.report import Category, Counts, Report, Verdict
 
 FAILURES = 30
@@ -26,6 +27,7 @@ def markdown(report: Report) -> str:
         _coverage(report),
         _benchmarks(report),
         _figures(report),
+        _flaky(report.flaky),
         _slowest(report),
         _warnings(report.warnings),
     ]
@@ -207,6 +209,15 @@ def _figures(report: Report) -> str:
         for f in report.figures
     )  # fmt: skip
     return "## Figures\n" + _table(("figure", "measured", "limit", "what it is"), rows)
+
+
+def _flaky(flaky: Sequence[Flaky]) -> str:
+    if not flaky:
+        return ""
+    header = ("test", "passed", "failed", "passed on retry", "last")
+    rows = ((f"`{f.id}`", f.passed, f.bad, f.retried, f.last) for f in flaky[:FILES])
+    text = "## Flaky\nRuns of unchanged code that disagree, of the last 30 runs.\n\n"
+    return text + _table(header, rows)
 
 
 def _slowest(report: Report) -> str:
