@@ -39,7 +39,9 @@ from mcp_types import (
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.suggest import did_you_mean
 from sidecar.mcp import calls, resources
+from sidecar.mcp.calls import Answer
 from sidecar.mcp.completions import completion
+from sidecar.mcp.direct import Tools
 from sidecar.mcp.listing import listed
 from sidecar.mcp.middleware import arguments_as_text, clear_words
 from sidecar.mcp.prompts import PROMPTS
@@ -52,7 +54,6 @@ from sidecar.services.tool import Tool
 log = logging.getLogger(__name__)
 
 MakeContext = Callable[[Client, Progress], Context]
-McpServer = Server[Any]
 Request = ServerRequestContext[Any, Any]
 T = TypeVar("T")
 
@@ -88,7 +89,7 @@ def build(
     """
     face = _Face(make_context, tools, deadline)
     told = subscriptions or Subscriptions(lambda: make_context(Client(), unheard))
-    server: McpServer = Server(
+    server = McpServer(
         "loop-orchestrator",
         title="loop-orchestrator sidecar",
         version=version,
@@ -107,7 +108,14 @@ def build(
         on_completion=face.complete,
     )
     server.middleware = [clear_words, arguments_as_text]
+    server.tools = face
     return server
+
+
+class McpServer(Server[Any]):
+    """The SDK's server, and the tools for those transports that need not ask it for each call."""
+
+    tools: Tools
 
 
 class _Face:
@@ -138,15 +146,37 @@ class _Face:
         try:
             tool = registry.resolve(params.name, self._tools)
         except SidecarError as error:
-            return calls.refused(error)
+            return calls.refusing(error).result()
+        arguments = params.arguments or {}
         context = self._make_context(_client(request, self._session), _progress(request))
-        work = partial(_outcome, tool, context, params.arguments or {})
-        deadline = _deadline(params.arguments or {}, self._patience)
-        with anyio.move_on_after(deadline):
+        with anyio.move_on_after(self.patience(arguments)):
             return await anyio.to_thread.run_sync(
-                work, abandon_on_cancel=True, limiter=self._limiter
+                lambda: _outcome(tool, context, arguments).result(),
+                abandon_on_cancel=True,
+                limiter=self._limiter,
             )
-        return calls.refused(_too_late(tool, deadline))
+        return self.too_late(params.name, arguments).result()
+
+    def answer(self, name: str, arguments: dict[str, Any], client: str) -> Answer:
+        """What a tool says to a client on a stream that asks for no progress."""
+        try:
+            tool = registry.resolve(name, self._tools)
+        except SidecarError as error:
+            return calls.refusing(error)
+        context = self._make_context(Client(name=client, session=self._session), unheard)
+        return _outcome(tool, context, arguments)
+
+    def patience(self, arguments: dict[str, Any]) -> float:
+        """Seconds for a call; one that asks to wait longer gets that and a little more."""
+        asked = arguments.get("wait_seconds", 0)
+        waits = asked if isinstance(asked, int | float) else 0
+        return max(self._patience, min(waits, MAX_WAIT_SECONDS) + 10 if waits else 0)
+
+    def too_late(self, name: str, arguments: dict[str, Any]) -> Answer:
+        """The refusal of a call that has taken longer."""
+        return calls.refusing(
+            _too_late(registry.resolve(name, self._tools), self.patience(arguments))
+        )
 
     async def list_resources(
         self, _: Request, __: PaginatedRequestParams | None
@@ -216,21 +246,14 @@ class _Face:
             raise MCPError(code, f"{error.code.value}: {error}", data) from error
 
 
-def _outcome(tool: Tool[Any, Any], context: Context, arguments: dict[str, Any]) -> CallToolResult:
-    """Run a tool; whatever happens becomes a result."""
+def _outcome(tool: Tool[Any, Any], context: Context, arguments: dict[str, Any]) -> Answer:
+    """Run a tool; whatever happens becomes an answer."""
     try:
-        return calls.answered(called(tool, context, arguments))
+        return calls.answering(called(tool, context, arguments))
     except SidecarError as error:
-        return calls.refused(error)
+        return calls.refusing(error)
     except Exception as error:  # noqa: BLE001 - the edge: one call's failure ends that call alone
-        return calls.failed(tool.name, error)
-
-
-def _deadline(arguments: dict[str, Any], patience: float) -> float:
-    """Seconds for a call; one that asks to wait longer gets that and a little more."""
-    asked = arguments.get("wait_seconds", 0)
-    waits = asked if isinstance(asked, int | float) else 0
-    return max(patience, min(waits, MAX_WAIT_SECONDS) + 10 if waits else 0)
+        return calls.failing(tool.name, error)
 
 
 def _too_late(tool: Tool[Any, Any], deadline: float) -> SidecarError:
