@@ -18,7 +18,7 @@ from sidecar.engine.runners.process import end_tree, members, of_run
 
 HERE = Path(__file__).parent
 QUICK = Bounds(ladder=(0.5, 0.5, 10.0), linger=0.5, cancel=1.0, answer=60.0)
-PERMISSIONS = {kind: "allow" for kind in ("read", "search", "think", "edit")}
+PERMISSIONS = dict.fromkeys(("read", "search", "think", "edit"), "allow")
 
 
 def specification(folder: Path, **values: Any) -> RunSpec:

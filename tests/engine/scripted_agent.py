@@ -45,62 +45,53 @@ def family() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, start_new_session=True)
 
 
-def main() -> None:
-    what, prompt = sys.argv[1], sys.argv[-1]
-    if what == "success":
-        work()
-        finish()
-    elif what == "failure":
-        finish("error_during_execution", is_error=True)
-        sys.exit(0)
-    elif what == "silent-exit":
-        work()
-    elif what == "more-work":
-        finish()
-        work()
-    elif what == "hang":
-        work()
-        hang()
-    elif what == "linger":
-        finish()
-        hang()
-    elif what == "deaf":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        work()
-        hang()
-    elif what == "flood":
-        block = "x" * 1_000_000
-        while True:
-            print(block, flush=True)
-    elif what == "long-line":
-        print("y" * 3_000_000)
-        work()
-        finish()
-    elif what == "family":
-        family()
-        work()
-        finish()
-    elif what == "family-hang":
-        family()
-        work()
-        hang()
-    elif what == "environment":
-        say(type="assistant", message={"content": json.dumps(dict(os.environ))})
-        finish()
-    elif what == "input":
-        say(type="assistant", message={"content": f"{len(sys.stdin.read())} characters"})
-        finish()
-    elif what == "arguments":
-        say(type="assistant", message={"content": json.dumps(sys.argv[2:])})
-        finish()
-    elif what == "plain":
-        print(f"plain {prompt}")
-        sys.exit(int(sys.argv[2]))
-    elif what == "errors":
-        sys.stderr.write("no such model\n" * 200_000)
-        sys.exit(3)
+def deaf() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    work()
+    hang()
 
+
+def flood() -> None:
+    block = "x" * 1_000_000
+    while True:
+        print(block, flush=True)
+
+
+def errors() -> None:
+    sys.stderr.write("no such model\n" * 200_000)
+    sys.exit(3)
+
+
+def tell(content: str) -> None:
+    say(type="assistant", message={"content": content})
+    finish()
+
+
+def plain() -> None:
+    print(f"plain {sys.argv[-1]}")
+    sys.exit(int(sys.argv[2]))
+
+
+BEHAVIOURS = {
+    "success": (work, finish),
+    "failure": (lambda: finish("error_during_execution", is_error=True),),
+    "silent-exit": (work,),
+    "more-work": (finish, work),
+    "hang": (work, hang),
+    "linger": (finish, hang),
+    "deaf": (deaf,),
+    "flood": (flood,),
+    "long-line": (lambda: print("y" * 3_000_000), work, finish),
+    "family": (family, work, finish),
+    "family-hang": (family, work, hang),
+    "environment": (lambda: tell(json.dumps(dict(os.environ))),),
+    "input": (lambda: tell(f"{len(sys.stdin.read())} characters"),),
+    "arguments": (lambda: tell(json.dumps(sys.argv[2:])),),
+    "plain": (plain,),
+    "errors": (errors,),
+}
 
 if __name__ == "__main__":
-    main()
+    for act in BEHAVIOURS[sys.argv[1]]:
+        act()

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.engine.runners import artefacts
 from sidecar.engine.runners.bounds import Bounds
-from sidecar.engine.runners.process import MARK, end_tree, identity, of_run
+from sidecar.engine.runners.process import MARK, end_tree, identity
 
 IDENTITY = "process.json"
 TAIL_BYTES = 20_000
@@ -119,17 +120,8 @@ def start(
         message = f"`{Path(argv[0]).name}` did not start: {why}."
         raise SidecarError(ErrorCode.IO, message) from error
     known = identity(process.pid, variables[MARK])
-    (folder / IDENTITY).write_text(json.dumps(known) + "\n", "utf-8")
+    artefacts.write(folder, IDENTITY, json.dumps(known) + "\n")
     return Child(process, known)
-
-
-def recorded(folder: Path, run_id: str) -> dict[str, Any]:
-    """The process that an attempt's folder tells of; the mark alone where it tells of none."""
-    try:
-        known = json.loads((folder / IDENTITY).read_text("utf-8"))
-        return {"pid": int(known["pid"]), "started": str(known["started"]), "mark": run_id}
-    except (OSError, ValueError, KeyError, TypeError):
-        return of_run(run_id)
 
 
 def _program(name: str, path: str) -> str:

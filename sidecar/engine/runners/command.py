@@ -11,12 +11,13 @@ from typing import Any
 
 from sidecar.domain.errors import SidecarError
 from sidecar.engine.runner import Event, Outcome, RunSpec
+from sidecar.engine.runners import artefacts
 from sidecar.engine.runners import child as children
 from sidecar.engine.runners.bounds import Bounds, Reached, Watch
 from sidecar.engine.runners.child import Child
 from sidecar.engine.runners.dialects import Reading
 from sidecar.engine.runners.presets import Equipment, Preset, write_mcp_config
-from sidecar.engine.runners.record import Record, cut
+from sidecar.engine.runners.record import Record, cut, recorded
 from sidecar.engine.runners.streams import Exchange
 
 PROMPT_FILE = "prompt.md"
@@ -41,17 +42,18 @@ class CommandRunner:
 
     def run(self, spec: RunSpec, stop: threading.Event, tell: Callable[[Event], None]) -> Outcome:
         """Work on one attempt."""
+        return recorded(spec, tell, lambda record: self._prepared(spec, stop, record))
+
+    def _prepared(self, spec: RunSpec, stop: threading.Event, record: Record) -> Outcome:
         prompt = presented(spec, has_modes=bool(self.preset and self.preset.has_modes))
-        path = spec.folder / PROMPT_FILE
-        path.write_text(prompt, "utf-8")
+        path = artefacts.write(spec.folder, PROMPT_FILE, prompt)
         equipment = self.preset.equip(spec) if self.preset else Equipment()
+        for warning in equipment.warnings:
+            record(Event("warning", warning))
         given = {**equipment.variables, **spec.environment}
         variables = children.environment(spec.run_id, spec.root, given)
-        with Record(spec.folder, spec.environment, tell) as record:
-            for warning in equipment.warnings:
-                record(Event("warning", warning))
-            argv, sent = self._command(spec, equipment, prompt, path)
-            return record.end(self._worked(spec, stop, record, argv, variables, sent))
+        argv, sent = self._command(spec, equipment, prompt, path)
+        return self._worked(spec, stop, record, argv, variables, sent)
 
     def _worked(
         self,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sidecar.engine.runner import RunSpec
-from sidecar.engine.runners import dialects
+from sidecar.engine.runners import artefacts, dialects
 from sidecar.engine.runners.dialects import Dialect
 from sidecar.engine.runners.process import MARK
 
@@ -71,9 +71,7 @@ def allows(spec: RunSpec, kind: str) -> bool:
 
 
 def _written(spec: RunSpec, name: str, value: dict[str, Any]) -> Path:
-    path = spec.folder / name
-    path.write_text(json.dumps(value, indent=1) + "\n", "utf-8")
-    return path
+    return artefacts.write(spec.folder, name, json.dumps(value, indent=1) + "\n")
 
 
 def _cline(spec: RunSpec) -> Equipment:

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sidecar.engine.runner import Event, Outcome
+from sidecar.engine.runner import Event, Outcome, RunSpec
+from sidecar.engine.runners import artefacts
 
 TRANSCRIPT = "transcript.ndjson"
 MAX_TRANSCRIPT_BYTES = 20_000_000
@@ -79,8 +80,7 @@ class Record:
         self.tool_calls: set[str] = set()
         self._tell = tell
         self._left = limit
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / TRANSCRIPT).open("ab")
+        self._file = artefacts.append(folder, TRANSCRIPT)
 
     def __enter__(self) -> Self:
         return self
@@ -124,6 +124,17 @@ class Record:
         self._left -= len(line)
         self._file.write(line)
         self._file.flush()
+
+
+def recorded(
+    spec: RunSpec, tell: Callable[[Event], None], work: Callable[[Record], Outcome]
+) -> Outcome:
+    """What an attempt came to, on record; trouble with files and pipes is an outcome as well."""
+    try:
+        with Record(spec.folder, spec.environment, tell) as record:
+            return record.end(work(record))
+    except OSError as error:
+        return Outcome("failed", f"The attempt could not go on: {error.strerror or error}.")
 
 
 def _line(event: Event) -> bytes:
