@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from sidecar.domain.errors import ErrorCode, SidecarError
-from sidecar.services import handoff
+from sidecar.services import handoff, task_runs, trust
 from sidecar.services import task_admission as admission
 from sidecar.services.context import Context
 from sidecar.services.escalation import escalate_tasks
@@ -50,7 +50,7 @@ class DelegateTaskRequest(ChangeRequest):
     task_id: str | None = None
     lease_token: Annotated[str | None, Field(description="From claim")] = None
     result: Annotated[str | None, Field(max_length=MAX_DESCRIPTION)] = None
-    execute: Annotated[bool, Field(description="Run it at once")] = False
+    execute: Annotated[bool, Field(description="By the runner, at once")] = False
     parent_task_id: str | None = None
     idempotency_key: Annotated[str | None, Field(max_length=200)] = None
 
@@ -71,7 +71,7 @@ class DelegateTaskResult(ChangeResult):
     task_id: str | None = None
     status: State | None = None
     mode_assigned: str | None = None
-    executor: Literal["none"] | None = None
+    executor: str | None = None
     queue_position: int | None = None
     depth: int | None = None
     budget_seconds: int | None = None
@@ -111,7 +111,7 @@ class DelegateTaskResult(ChangeResult):
 def delegate_task(context: Context, request: DelegateTaskRequest) -> DelegateTaskResult:
     """Put a task into a durable queue, or act on one that is there.
 
-    create returns `handoff` for you to act on: nobody works on the queue by itself.
+    create returns `handoff` for you to act on; with `execute` the configured runner does the work.
 
     Example:
         {"task_description": "Write unit tests for the parser", "idempotency_key": "tests"}
@@ -121,8 +121,11 @@ def delegate_task(context: Context, request: DelegateTaskRequest) -> DelegateTas
         {"action": "status"}
         {"success": true, "counts": {"claimed": 1}}
     """
+    _check_execution(context, request)
+    runs = task_runs.known(context)
     with context.workspace.store.transaction() as transaction:
         queue = TaskQueue(transaction, context.clock())
+        task_runs.catch_up(queue, runs)
         before = _fingerprint(queue, request.task_id)
         result = _ACTIONS[request.action](context, request, queue, transaction)
         after = _fingerprint(queue, result.task_id)
@@ -130,8 +133,17 @@ def delegate_task(context: Context, request: DelegateTaskRequest) -> DelegateTas
         path = f"{RECORDS}{COLLECTION}/{result.task_id}"
         entry = Entry(present_origin(), request.action, path, before, after)
         context.workspace.journal.begin([entry], urgent=False)
+    if not request.dry_run:
+        task_runs.agree(context, queue, runs)
     escalate_tasks(context, queue.escalated)
     return result
+
+
+def _check_execution(context: Context, request: DelegateTaskRequest) -> None:
+    """Refuse to execute without a runner (E_UNAVAILABLE) or consent (E_UNTRUSTED)."""
+    if request.action == "create" and request.execute:
+        task_runs.executor(context, request.target_mode)
+        trust.require(context, "let a runner work on a task")
 
 
 def _fingerprint(queue: TaskQueue, task_id: str | None) -> str | None:
@@ -146,10 +158,6 @@ def _create(
     description = (request.task_description or "").strip()
     if not description:
         raise invalid("`task_description` is required to create a task.")
-    if request.execute:
-        message = "No runner is configured that could execute a task here."
-        hint = "Create it without `execute` and act on the `handoff` that is returned."
-        raise SidecarError(ErrorCode.UNAVAILABLE, message, hint=hint)
     known = _repeated(request, queue, transaction)
     modes = known_modes(context)
     if known is not None:
@@ -177,7 +185,7 @@ def _new_task(
         admission.check_descent(queue, parent, mode, description)
     now = context.clock()
     deadline = admission.future_deadline(request.deadline, now)
-    return Task(
+    task = Task(
         id=queue.new_id(),
         description=description,
         mode=mode,
@@ -191,6 +199,13 @@ def _new_task(
         created_at=now,
         updated_at=now,
     )
+    if not request.execute:
+        return task
+    runs = {
+        "executor": task_runs.executor(context, mode),
+        "run_id": task_runs.run_id(context, task),
+    }
+    return task.model_copy(update=runs)
 
 
 def _created(
@@ -201,6 +216,9 @@ def _created(
     *,
     changed: bool = True,
 ) -> DelegateTaskResult:
+    if task.executor is not None:
+        note = f"The runner `{task.executor}` works on it; watch `sidecar://runs/{task.run_id}`."
+        return _told("create", queue, task).model_copy(update={"changed": changed, "note": note})
     mode = next((each for each in modes if each.slug == task.mode), None)
     return _told("create", queue, task).model_copy(
         update={
@@ -327,6 +345,7 @@ def _told(action: Action, queue: TaskQueue, task: Task) -> DelegateTaskResult:
         task_id=task.id,
         status=task.state,
         mode_assigned=task.mode,
+        executor=task.executor,
         queue_position=order.index(task.id) + 1 if task.id in order else None,
         depth=task.depth,
         budget_seconds=task.budget_seconds,

@@ -14,7 +14,7 @@ from sidecar.domain.finding import Severity
 from sidecar.domain.kind import Kind
 from sidecar.domain.project import Project
 from sidecar.domain.suggest import did_you_mean
-from sidecar.services import timing_log
+from sidecar.services import task_runs, timing_log
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import diagnose
 from sidecar.services.escalation import escalate_tasks
@@ -238,10 +238,12 @@ def _queue(sync: _Sync) -> ComponentReport:
     """Tasks whose lease or deadline passed; then those that no longer fit the workspace."""
     context = sync.context
     slugs = {mode.slug for mode in known_modes(context)}
+    runs = task_runs.known(context)
     with context.workspace.store.transaction() as transaction:
         queue = TaskQueue(transaction, context.clock(), keep=not sync.dry_run)
+        moved = [*queue.moved, *task_runs.catch_up(queue, runs)]
     report = ComponentReport(checked=["tasks"])
-    report.changed += [f"{task.id}: {task.state}, {task.error}" for task in queue.moved]
+    report.changed += [f"{task.id}: {task.state}, {task.error or 'as its run'}" for task in moved]
     ids, ticked = _schedule_ids(sync), _ticked(sync)
     for task in queue.open():
         named = task.context.get(SCHEDULE_KEY)
@@ -254,6 +256,7 @@ def _queue(sync: _Sync) -> ComponentReport:
         if task.parent in queue.tasks and queue.tasks[task.parent].state not in OPEN:
             report.problems.append(f"{task.id} is open below a finished task")
     if not sync.dry_run:
+        task_runs.agree(context, queue, runs)
         escalate_tasks(context, queue.escalated)
     return report
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.modes_catalog import KnownMode, skipped_stages
+from sidecar.services import task_runs
 from sidecar.services.context import Context
 from sidecar.services.handoff import CALL_ALONE, MAX_ROLE, has_modes
 from sidecar.services.modes import find_mode
@@ -18,6 +19,8 @@ from sidecar.services.tool import Category, ChangeRequest, ChangeResult, tool
 # One record for each session: its mode, since when, for what, and the timer that runs.
 SESSIONS = "session_modes"
 MAX_CONTEXT = 20_000
+MAX_WAITING = 5
+WAITS = "Waits for this mode, by delegate_task claim:"
 
 
 class SwitchModeRequest(ChangeRequest):
@@ -68,10 +71,18 @@ class SwitchedMode(ChangeResult):
 
 
 def _told(step: dict[str, Any]) -> str:
+    waiting = "".join(f"\n{WAITS} {each}" for each in step.get("waiting", ()))
     if "tool" not in step:
-        return str(step["instructions"])
+        return f"{step['instructions']}{waiting}"
     arguments = json.dumps(step["arguments"], ensure_ascii=False)
-    return f"Now call {step['tool']} {arguments}. {step['note']}"
+    return f"Now call {step['tool']} {arguments}. {step['note']}{waiting}"
+
+
+def _waiting(context: Context, mode: KnownMode) -> dict[str, Any]:
+    """The first tasks of the queue that wait for this mode; nothing where none does."""
+    tasks = task_runs.waiting_for(context, mode.slug)[:MAX_WAITING]
+    lines = [f"{each.id}: {' '.join(each.description.split())[:80]}" for each in tasks]
+    return {"waiting": lines} if lines else {}
 
 
 def session_mode(context: Context) -> dict[str, Any] | None:
@@ -193,7 +204,7 @@ def _result(
         custom_instructions=(mode.custom_instructions or "")[:MAX_ROLE] or None,
         task_context=request.task_context,
         timer=timer,
-        next_step=_next_step(context.client.name, mode, request),
+        next_step=_next_step(context.client.name, mode, request) | _waiting(context, mode),
         warnings=warnings,
     )
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.kind import Kind
-from sidecar.services import checkpoints, escalation, failures, rollback
+from sidecar.services import checkpoints, escalation, failures, rollback, suspensions
 from sidecar.services.backoff import retry_delay
 from sidecar.services.context import Context
 from sidecar.services.tool import Category, ChangeRequest, ChangeResult, tool
@@ -78,7 +78,7 @@ def error_recovery(context: Context, request: ErrorRecoveryRequest) -> ErrorReco
     """Report a failure: the first two say when to retry, the third blocks the operation.
 
     rollback restores the files of its last call or a checkpoint; cleanup removes stale temporary
-    files; resume unblocks.
+    files; resume unblocks, a suspended schedule by its id.
 
     Example:
         {"operation": "deploy", "error_context": {"error": "timeout"}, "create_checkpoint": false}
@@ -190,6 +190,10 @@ def _resumed(context: Context, request: ErrorRecoveryRequest) -> ErrorRecoveryRe
     told = f"{known.count} failures forgotten" if known.count else "it was not counted"
     told += f", resumed by {context.client.name}"
     actions = [Done(action="resume", target=request.operation, ok=True, outcome=told)]
+    lifted = suspensions.lift(context, suspensions.schedule_id(request.operation))
+    if lifted is not None:
+        told = f"it was held back since {lifted.at}: {lifted.reason}"
+        actions.append(Done(action="lift", target=lifted.schedule_id, ok=True, outcome=told))
     return _result(context, request, "resume", actions)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -24,17 +22,16 @@ from sidecar.domain.schedules_edit import (
     remove_schedule,
     set_fields,
 )
-from sidecar.domain.suggest import did_you_mean
+from sidecar.services import schedule_orders
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import diagnose
 from sidecar.services.project import load_project
 from sidecar.services.schedule_fields import complaints, invalid, normalised
-from sidecar.services.schedule_plan import path_of, read, sound, stamp
+from sidecar.services.schedule_plan import path_of, read, sound, stamp, unknown
 from sidecar.services.tool import ChangeRequest
 from sidecar.services.unsaved import refuse_unsaved
 from sidecar.workspace.files import Content
 
-RUN_REQUESTS = "run_requests"
 MAX_PROBLEMS = 50
 
 
@@ -42,9 +39,10 @@ class ScheduleChange(ChangeRequest):
     """One change of the schedules file."""
 
     action: Annotated[
-        Literal["create", "update", "activate", "deactivate", "delete", "run_now", "validate"],
+        Literal["create", "update", "activate", "deactivate", "delete",
+                "run_now", "pause", "resume", "validate"],
         Field(description="What to do."),
-    ]
+    ]  # fmt: skip
     schedule_data: Annotated[
         dict[str, Any] | None,
         Field(description="create: name, mode, taskInstructions, timeInterval, timeUnit, …"),
@@ -76,8 +74,8 @@ def change(context: Context, request: ScheduleChange) -> dict[str, Any]:
     match request.action:
         case "validate":
             return _validate(context, request)
-        case "run_now":
-            return _run_now(context, request)
+        case "run_now" | "pause" | "resume":
+            return _ordered(context, request)
         case "create":
             return _written(context, request, lambda file: _create(context, request, file))
         case "update":
@@ -94,11 +92,7 @@ def _named(request: ScheduleChange, file: SchedulesFile) -> Schedule:
         raise invalid(f"`schedule_id` is required for {request.action}.")
     found = file.find(request.schedule_id)
     if found is None:
-        ids = [schedule.id for schedule in file.schedules if schedule.id]
-        hint = did_you_mean(request.schedule_id, ids)
-        hint = hint or f"The ids are: {', '.join(ids[:10]) or 'none'}."
-        message = f"There is no schedule `{request.schedule_id}`."
-        raise SidecarError(ErrorCode.NOT_FOUND, message, hint=hint)
+        raise unknown(file, request.schedule_id)
     return found
 
 
@@ -263,33 +257,17 @@ def _verify(
         raise invalid(f"The schedule could not run. {' '.join(wrong)}", hint)
 
 
-def _run_now(context: Context, request: ScheduleChange) -> dict[str, Any]:
-    """Record durably that a run is wanted; nothing executes it yet."""
+def _ordered(context: Context, request: ScheduleChange) -> dict[str, Any]:
+    """What is done with the queue of runs or its records; the file stays as it is."""
     file, content = read(context)
     schedule = _named(request, file)
-    now = context.clock()
-    identity = None
-    if not request.dry_run:
-        identity = f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
-        record = {
-            "schedule_id": schedule.id,
-            "requested_at": stamp(now),
-            "requested_by": context.client.name,
-            "state": "waiting",
-        }
-        with context.workspace.store.transaction() as records:
-            records.put(RUN_REQUESTS, identity, record)
+    order = schedule_orders.ORDERS[request.action](context, schedule, dry_run=request.dry_run)
     return {
         "schedule_id": schedule.id,
-        "changed": False,
         "path": file.path,
-        "before": {},
-        "after": {},
         "backup_id": None,
         "etag": content.sha256,
-        "executor": "none",
-        "request_id": identity,
-        "problems": ["No engine executes schedules in this version: the request waits for one."],
+        **order,
     }
 
 

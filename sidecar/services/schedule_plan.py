@@ -13,6 +13,7 @@ from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.kind import Kind
 from sidecar.domain.plan import NotRunnable, parse_instant
 from sidecar.domain.schedules import Schedule, SchedulesFile
+from sidecar.domain.suggest import did_you_mean
 from sidecar.services.context import Context
 from sidecar.services.project import MAX_STATE_FILE_BYTES, zone
 from sidecar.workspace.files import Content
@@ -60,6 +61,28 @@ def read(context: Context) -> tuple[SchedulesFile, Content]:
         hint = "manage_schedules with action=create makes the first schedule and the file."
         raise SidecarError(ErrorCode.NOT_FOUND, f"There is no `{path}`.", hint=hint) from None
     return sound(context.workspace, path, content), content
+
+
+def unknown(file: SchedulesFile, schedule_id: str) -> SidecarError:
+    """The refusal for an id that no schedule has."""
+    ids = [schedule.id for schedule in file.schedules if schedule.id]
+    known = ", ".join(ids[:10]) or "none"
+    hint = did_you_mean(schedule_id, ids) or f"The ids are: {known}."
+    return SidecarError(ErrorCode.NOT_FOUND, f"There is no schedule `{schedule_id}`.", hint=hint)
+
+
+def named(file: SchedulesFile, name: str) -> Schedule:
+    """The schedule with that id, else with that name; raises E_NOT_FOUND, E_CONFLICT."""
+    if (found := file.find(name)) is not None:
+        return found
+    same = [each for each in file.schedules if each.text("name") == name]
+    if len(same) > 1:
+        ids = ", ".join(f"`{each.id}`" for each in same)
+        message = f"{len(same)} schedules are called `{name}`."
+        raise SidecarError(ErrorCode.CONFLICT, message, hint=f"Give the id: {ids}.")
+    if not same:
+        raise unknown(file, name)
+    return same[0]
 
 
 def sound(workspace: Workspace, path: str, content: Content) -> SchedulesFile:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.plan import NotRunnable
 from sidecar.domain.schedules import SchedulesFile
-from sidecar.domain.suggest import did_you_mean
 from sidecar.services.context import Context
 from sidecar.services.paging import cursor_after, fitting, start_of
 from sidecar.services.schedule_changes import ScheduleChange, change
-from sidecar.services.schedule_plan import Planned, planned, read, stamp
+from sidecar.services.schedule_plan import Planned, planned, read, stamp, unknown
 from sidecar.services.schedule_runs import LastRun, ScheduleRuns
 from sidecar.services.tool import Category, ChangeResult, Request, Result, tool
 from sidecar.services.unsaved import Stored
@@ -82,9 +80,15 @@ def _line(view: dict[str, Any]) -> str:
     roo = view["roo_next_execution"] or "never"
     ran = f", last {view['last_result']}" if view["last_result"] else ""
     ran += f", running {view['running_task_id']}" if view["running_task_id"] else ""
+    for state in ("waiting_run", "suspended", "needs_consent"):
+        ran += f", {state.replace('_', ' ')}: {_told(view[state])}" if state in view else ""
     head = f'{view.get("id")} "{view.get("name")}" in mode {view.get("mode")}'
     text = str(view.get("taskInstructions") or view.get("task_instructions") or "")
     return f"{head}{state}{ended}: next {due}{overdue}; roo-scheduler {roo}{ran}\n  {text}"
+
+
+def _told(value: str | dict[str, Any]) -> str:
+    return value if isinstance(value, str) else ", ".join(str(each) for each in value.values())
 
 
 @tool(title="Get the schedules' status", category=Category.ORCHESTRATOR, read_only=True)
@@ -109,7 +113,7 @@ def get_schedule_status(context: Context, request: ScheduleQuery) -> ScheduleSta
     after = cursor_after(start, len(page), len(chosen))
     raw = not request.format_output
     problems = _problems(file, everything)
-    runs = None if raw else ScheduleRuns.load(context)
+    runs = None if raw else ScheduleRuns.load(context, [each.schedule for each in page])
     return ScheduleStatus(
         path=file.path,
         source=content.source,
@@ -157,14 +161,6 @@ def _chosen(
     ]
 
 
-def unknown(file: SchedulesFile, schedule_id: str) -> SidecarError:
-    """The refusal for an id that no schedule has."""
-    ids = [schedule.id for schedule in file.schedules if schedule.id]
-    known = ", ".join(ids[:10]) or "none"
-    hint = did_you_mean(schedule_id, ids) or f"The ids are: {known}."
-    return SidecarError(ErrorCode.NOT_FOUND, f"There is no schedule `{schedule_id}`.", hint=hint)
-
-
 def _view(context: Context, each: Planned, run: LastRun, *, full: bool) -> dict[str, Any]:
     """The entry as stored, long instructions cut, with what is computed for it."""
     view: dict[str, Any] = dict(each.schedule.raw)
@@ -181,6 +177,7 @@ def _view(context: Context, each: Planned, run: LastRun, *, full: bool) -> dict[
         "expired": each.expired,
         "last_result": run.result,
         "running_task_id": run.running,
+        **run.more,
     }
 
 
@@ -218,7 +215,7 @@ class ScheduleChanged(ChangeResult):
     backup_id: str | None
     etag: str | None
     stored: Stored = "disk"
-    executor: Literal["none"] | None = None
+    executor: str | None = None
     request_id: str | None = None
     valid: bool | None = None
     problems: list[str] = Field(default_factory=list)
@@ -230,7 +227,7 @@ class ScheduleChanged(ChangeResult):
         if self.action == "validate":
             done = "valid" if self.valid else "not valid"
         elif self.request_id:
-            done = f"request {self.request_id} is recorded; no engine is executing schedules yet"
+            done = f"run {self.request_id}, worked on by {self.executor}"
         elif not self.changed and not self.dry_run:
             done = "nothing to change"
         lines = [f"{self.action}{which}: {done}."]
@@ -246,15 +243,15 @@ def manage_schedules(context: Context, request: ScheduleChange) -> ScheduleChang
     """Create, update, switch on or off, delete or check a schedule.
 
     Only the named fields of .roo/schedules.json change; both spellings are taken.
-    run_now records a request.
+    run_now queues a run; pause holds back, resume lifts that and a suspension after failures.
 
     Example:
         {"action": "update", "schedule_id": "1745000000001", "update_fields": {"time_interval": 15}}
         {"changed": true, "before": {"timeInterval": "10"}, "after": {"timeInterval": "15"}}
         {"action": "deactivate", "schedule_id": "1745000000001"}
         {"changed": true, "after": {"active": false}}
-        {"action": "run_now", "schedule_id": "1745000000001"}
-        {"executor": "none", "changed": false}
+        {"action": "pause", "schedule_id": "1745000000001"}
+        {"changed": true, "before": {"suspended": null}, "after": {"suspended": "paused"}}
     """
     done = change(context, request)
     return ScheduleChanged(action=request.action, dry_run=request.dry_run, **done)

@@ -20,12 +20,15 @@ from sidecar.domain.finding import Severity
 from sidecar.domain.kind import Kind
 from sidecar.domain.memory import MemoryFile
 from sidecar.domain.project import Project
-from sidecar.services import failures
+from sidecar.domain.run import RunState
+from sidecar.services import failures, suspensions
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import FileReport, diagnose_path
 from sidecar.services.escalation import escalations
 from sidecar.services.programs import versions
 from sidecar.services.project import load_project
+from sidecar.services.run_requests import OPEN as OPEN_RUNS
+from sidecar.services.run_requests import workspace_id
 from sidecar.services.schedules import ScheduleQuery, get_schedule_status
 from sidecar.services.task_queue import TaskQueue
 from sidecar.services.timing import TimeQuery, get_time_tracking
@@ -306,6 +309,25 @@ def _queue(context: Context, _: Project) -> _Report:
     return report
 
 
+def _runs(context: Context, _: Project) -> _Report:
+    """Runs that are not over, who works on them, and what is held back."""
+    report = _Report()
+    held_back = suspensions.everything(context)
+    report.values["suspended"] = {each: why.reason for each, why in held_back.items()}
+    for each, why in list(held_back.items())[:5]:
+        report.warn(f"Schedule {each} is suspended: {why.reason}.")
+    if context.queue is None:
+        return report
+    records = context.queue.runs(workspace=workspace_id(context), states=OPEN_RUNS, limit=500)
+    counts = Counter(record.state.value for record in records)
+    report.values["runs"] = dict(counts)
+    report.values["runner"] = context.settings.runner
+    report.values["holders"] = sorted({record.holder for record in records if record.holder})
+    if waiting := counts[RunState.NEEDS_CONSENT.value]:
+        report.warn(f"{waiting} runs wait for a person's consent: `sidecar trust --schedules`.")
+    return report
+
+
 def _failing(context: Context, _: Project) -> _Report:
     report = _Report()
     known = failures.everything(context)
@@ -364,6 +386,7 @@ _ORCHESTRATOR: dict[str, _Check] = {
     "scheduling": _schedules,
     "tracking": _tasks,
     "queue": _queue,
+    "runs": _runs,
     "failures": _failing,
     "memory budget": _memory,
 }

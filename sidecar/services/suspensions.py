@@ -10,6 +10,7 @@ from sidecar.services import escalation, failures
 from sidecar.services.context import Context
 
 COLLECTION = "suspensions"
+_PREFIX = "schedule:"
 Cause = Literal["escalation", "paused", "another-scheduler"]
 
 
@@ -26,7 +27,12 @@ class Suspension(BaseModel):
 
 def operation(schedule_id: str) -> str:
     """The name under which the failures of a schedule's runs are counted."""
-    return f"schedule:{schedule_id}"
+    return f"{_PREFIX}{schedule_id}"
+
+
+def schedule_id(operation: str) -> str:
+    """The schedule that an operation's name means, with or without the prefix."""
+    return operation.removeprefix(_PREFIX)
 
 
 def of(context: Context, schedule_id: str) -> Suspension | None:

@@ -57,6 +57,10 @@ class Task(BaseModel):
     updated_at: datetime
     not_before: datetime | None = None
     attempts: int = 0
+    # The engine's run: one that works on the task, or one that waits for whoever takes the task.
+    run_id: str | None = None
+    # The runner that works on it; nobody else may claim it.
+    executor: str | None = None
     holder: str | None = None
     claimed_at: datetime | None = None
     lease_token: str | None = None
@@ -75,7 +79,7 @@ class TaskQueue:
     def __init__(self, transaction: Transaction, now: datetime, *, keep: bool = True) -> None:
         self._keep = keep
         self._transaction = transaction
-        self._now = now
+        self.now = now
         loaded = (Task.model_validate(value) for _, value in transaction.items(COLLECTION))
         self.tasks = {task.id: task for task in loaded}
         self.escalated: list[Task] = []
@@ -86,17 +90,21 @@ class TaskQueue:
         ]
 
     def get(self, task_id: str) -> Task:
-        """One task; raises E_NOT_FOUND."""
-        task = self.tasks.get(task_id)
+        """One task, by its own id or by its run's; raises E_NOT_FOUND."""
+        task = self.tasks.get(task_id) or self.of_run(task_id)
         if task is None:
             hint = did_you_mean(task_id, self.tasks) or "`action: status` lists the open tasks."
             message = f"There is no task `{task_id}`."
             raise SidecarError(ErrorCode.NOT_FOUND, message, hint=hint)
         return task
 
+    def of_run(self, run_id: str) -> Task | None:
+        """The task that a run works on or waits for, None where there is none."""
+        return next((task for task in self.tasks.values() if task.run_id == run_id), None)
+
     def put(self, task: Task) -> Task:
         """Store a task; its time of change is now."""
-        task = task.model_copy(update={"updated_at": self._now})
+        task = task.model_copy(update={"updated_at": self.now})
         self.tasks[task.id] = task
         if self._keep:
             value = task.model_dump(mode="json", exclude_none=True)
@@ -117,7 +125,7 @@ class TaskQueue:
 
     def new_id(self) -> str:
         """An id that sorts by time and is used by no other task."""
-        return f"task-{self._now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+        return f"task-{self.now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
 
     def open(self) -> list[Task]:
         """The tasks that are not finished, the most urgent and oldest first."""
@@ -130,8 +138,9 @@ class TaskQueue:
             task
             for task in self.open()
             if task.state is State.QUEUED
+            and task.executor is None
             and (mode is None or task.mode == mode)
-            and (task.not_before is None or task.not_before <= self._now)
+            and (task.not_before is None or task.not_before <= self.now)
         ]
 
     def children(self, task_id: str) -> list[Task]:
@@ -148,6 +157,9 @@ class TaskQueue:
 
     def claim(self, task: Task, holder: str) -> Task:
         """Give a queued task to one worker, for as long as its lease holds."""
+        if task.executor is not None:
+            message = f"Task `{task.id}` is worked on by the runner `{task.executor}`."
+            raise SidecarError(ErrorCode.CONFLICT, message, hint="Claim another, or cancel it.")
         if task.state is not State.QUEUED:
             told = f"Task `{task.id}` is {task.state}" + (
                 f", held by {task.holder} until {task.lease_expires:%Y-%m-%dT%H:%M:%SZ}."
@@ -160,9 +172,9 @@ class TaskQueue:
                 update={
                     "state": State.CLAIMED,
                     "holder": holder,
-                    "claimed_at": self._now,
+                    "claimed_at": self.now,
                     "lease_token": secrets.token_hex(12),
-                    "lease_expires": self._now + LEASE,
+                    "lease_expires": self.now + LEASE,
                 }
             )
         )
@@ -181,7 +193,7 @@ class TaskQueue:
 
     def renew(self, task: Task) -> Task:
         """Prolong a lease; its holder is at work, so the task is running."""
-        expires = self._now + LEASE
+        expires = self.now + LEASE
         return self.put(task.model_copy(update={"state": State.RUNNING, "lease_expires": expires}))
 
     def finish(self, task: Task, state: State, **told: str | None) -> Task:
@@ -201,14 +213,14 @@ class TaskQueue:
             "state": State.QUEUED,
             "attempts": attempts,
             "error": error,
-            "not_before": self._now + retry_delay(attempts),
+            "not_before": self.now + retry_delay(attempts),
             **dict.fromkeys(("holder", "claimed_at", "lease_token", "lease_expires")),
         }
         return self.put(task.model_copy(update=again))
 
     def _overtaken_by_time(self, task: Task) -> Task | None:
-        if task.state in OPEN and task.deadline is not None and task.deadline <= self._now:
+        if task.state in OPEN and task.deadline is not None and task.deadline <= self.now:
             return self.finish(task, State.FAILED, error="its deadline passed")
-        if task.state in HELD and task.lease_expires and task.lease_expires <= self._now:
+        if task.state in HELD and task.lease_expires and task.lease_expires <= self.now:
             return self.attempt_failed(task, f"the lease of {task.holder} ran out")
         return None

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.domain.modes_catalog import KnownMode
 from sidecar.domain.schedules import Schedule
 from sidecar.services.context import Context
 from sidecar.services.modes import known_modes
 from sidecar.settings import Settings, runner_of
-from sidecar.workspace.store import Transaction
 from sidecar.workspace.workspace import Workspace
 
 COLLECTION = "trust"
@@ -77,8 +77,14 @@ def digest(workspace: Workspace, settings: Settings) -> str:
 
 def assignment(context: Context, schedule: Schedule, mode: str | None = None) -> dict[str, Any]:
     """All that an agent would be told and allowed because of a schedule, for a person to read."""
+    return _assignment(context.settings, known_modes(context), schedule, mode)
+
+
+def _assignment(
+    settings: Settings, modes: Iterable[KnownMode], schedule: Schedule, mode: str | None = None
+) -> dict[str, Any]:
     slug = mode or schedule.text("mode")
-    known = next((each for each in known_modes(context) if each.slug == slug), None)
+    known = next((each for each in modes if each.slug == slug), None)
     groups = known.groups if known else ()
     return {
         "id": schedule.id,
@@ -86,7 +92,7 @@ def assignment(context: Context, schedule: Schedule, mode: str | None = None) ->
         "mode": slug,
         "instructions": schedule.text("taskInstructions"),
         "interaction": schedule.text("taskInteraction"),
-        "runner": runner_of(context.settings, schedule.id, slug),
+        "runner": runner_of(settings, schedule.id, slug),
         "role": known.role_definition if known else "",
         "mode_instructions": (known.custom_instructions or "") if known else "",
         "groups": [[group.name, group.file_regex or ""] for group in groups],
@@ -101,18 +107,14 @@ def _hashed(value: Any) -> str:
 def consent(workspace: Workspace) -> Consent | None:
     """The consent on record for this folder, on the user's side."""
     with workspace.store.transaction() as transaction:
-        return _recorded(transaction, COLLECTION, KEY)
+        record = transaction.get(COLLECTION, KEY)
+    return Consent(**record) if record else None
 
 
 def consents(workspace: Workspace) -> dict[str, Consent]:
     """The schedules that a person approved, by their ids."""
     with workspace.store.transaction() as transaction:
         return {key: Consent(**value) for key, value in transaction.items(SCHEDULES)}
-
-
-def _recorded(transaction: Transaction, collection: str, key: str) -> Consent | None:
-    record = transaction.get(collection, key)
-    return Consent(**record) if record else None
 
 
 def offer(context: Context, schedules: Iterable[Schedule] = ()) -> Offer:
@@ -173,11 +175,29 @@ def may_run(context: Context, schedule: Schedule, mode: str | None = None) -> st
         return None
     if (reason := refusal(context)) is not None:
         return reason
-    with context.workspace.store.transaction() as transaction:
-        given = _recorded(transaction, SCHEDULES, schedule.id)
+    given = consents(context.workspace).get(schedule.id)
+    return _objection(given, assignment(context, schedule, mode))
+
+
+def waiting(context: Context, schedules: Iterable[Schedule]) -> dict[str, str]:
+    """Those of the schedules that may not run, by their ids, and why."""
+    asked = list(schedules)
+    if context.code_allowed or not asked:
+        return {}
+    if (reason := refusal(context)) is not None:
+        return dict.fromkeys((each.id for each in asked), reason)
+    given, modes = consents(context.workspace), known_modes(context)
+    found = (
+        (each.id, _objection(given.get(each.id), _assignment(context.settings, modes, each)))
+        for each in asked
+    )
+    return {schedule_id: reason for schedule_id, reason in found if reason is not None}
+
+
+def _objection(given: Consent | None, assigned: dict[str, Any]) -> str | None:
     if given is None:
         return "nobody has approved this schedule yet"
-    if given.digest != _hashed(assignment(context, schedule, mode)):
+    if given.digest != _hashed(assigned):
         return "the schedule, its runner or its mode changed since it was approved"
     return None
 

@@ -98,7 +98,7 @@ class World:
     def records(self) -> str:
         """Everything in the records, but for what mere looking leaves."""
         names = ("tasks", "task-keys", "task_limits", "session_modes", "failures", "escalations")
-        names += ("checkpoints", "backups", "run_requests", "pending_rows", "archived_memory")
+        names += ("checkpoints", "backups", "suspensions", "pending_rows", "archived_memory")
         with self.context.workspace.store.transaction() as records:
             return json.dumps({name: records.items(name) for name in names})
 

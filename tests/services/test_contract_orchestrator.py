@@ -116,8 +116,10 @@ T.refuses(M, "CONFLICT", "an etag that is not the file's", {"action": "deactivat
           "schedule_id": LOOP, "if_match": "0" * 64})  # fmt: skip
 T.answers(M, "activate of an active one succeeds without a write", {"action": "activate",
           "schedule_id": LOOP}, {"success": True, "changed": False})  # fmt: skip
-T.answers(M, "run_now records the wish and says that nobody executes it", {"action": "run_now",
-          "schedule_id": LOOP}, {"executor": "none", "changed": False})  # fmt: skip
+T.refuses(M, "UNAVAILABLE", "run_now where there is no queue of runs", {"action": "run_now",
+          "schedule_id": LOOP})  # fmt: skip
+T.answers(M, "resume of a schedule that nothing holds back changes nothing", {"action": "resume",
+          "schedule_id": LOOP}, {"changed": False, "before": {}})  # fmt: skip
 T.answers(M, "validate checks the whole file and writes nothing", {"action": "validate"},
           {"changed": False})  # fmt: skip
 

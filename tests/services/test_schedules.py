@@ -11,7 +11,6 @@ import pytest
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.services.context import Context
-from sidecar.services.schedule_changes import RUN_REQUESTS
 from sidecar.services.schedules import ScheduleChanged, get_schedule_status, manage_schedules
 from sidecar.settings import Settings
 from sidecar.workspace.workspace import Workspace
@@ -282,15 +281,26 @@ def test_another_etag_is_a_conflict_that_names_the_present_one(context: Context)
     assert manage(context, "deactivate", schedule_id=LOOP, if_match=etag).changed
 
 
-def test_run_now_is_recorded_durably_and_says_that_nothing_executes(context: Context):
-    answer = manage(context, "run_now", schedule_id=LOOP)
+def test_run_now_without_a_queue_is_refused_not_forgotten(context: Context):
+    error = refused(context, "run_now", schedule_id=LOOP)
 
-    with context.workspace.store.transaction() as records:
-        record = records.get(RUN_REQUESTS, answer.request_id or "")
-    assert record is not None
-    assert (record["schedule_id"], record["state"]) == (LOOP, "waiting")
-    assert answer.executor == "none"
-    assert "no engine" in answer.summary()
+    assert error.code is ErrorCode.UNAVAILABLE
+
+
+def test_a_paused_schedule_is_held_back_until_it_is_resumed(context: Context, file: Path):
+    before = file.read_bytes()
+
+    tried = manage(context, "pause", schedule_id=LOOP, dry_run=True)
+    paused, again = (manage(context, "pause", schedule_id=LOOP) for _ in range(2))
+    shown = status(context, schedule_id=LOOP).schedules[0]
+    resumed, twice = (manage(context, "resume", schedule_id=LOOP) for _ in range(2))
+
+    assert (tried.changed, paused.changed, again.changed) == (False, True, False)
+    assert shown["suspended"]["reason"] == "paused by cli"
+    assert (resumed.changed, twice.changed) == (True, False)
+    assert resumed.before == {"suspended": "paused by cli"}
+    assert "suspended" not in status(context, schedule_id=LOOP).schedules[0]
+    assert file.read_bytes() == before
 
 
 def test_validate_reports_the_rules_findings_and_writes_nothing(context: Context, file: Path):

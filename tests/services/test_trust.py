@@ -172,7 +172,7 @@ def test_no_tool_can_grant(context):
     """Whatever the 20 tools do with a schedule, a person's consent is not touched."""
     calls = [
         ("manage_schedules", {"action": "activate", "schedule_id": MINE}),
-        ("manage_schedules", {"action": "run_now", "schedule_id": MINE}),
+        ("manage_schedules", {"action": "resume", "schedule_id": MINE}),
         ("manage_schedules", {"action": "update", "schedule_id": MINE,
                               "update_fields": {"taskInstructions": "Do something else"}}),
         ("error_recovery", {"operation": MINE, "error_context": {},
