@@ -88,6 +88,7 @@ class Direct:
         self._room = threading.Semaphore(MOST_UNDER_WAY)
         self._guard = threading.Lock()
         self._under_way: dict[Id, Call] = {}
+        self._sending = 0
         self._client: str | None = None
         self._opening: Id | None = None
         self._shaken = self._confirmed = False
@@ -136,34 +137,47 @@ class Direct:
 
     def _run(self, call: Call, client: str) -> None:
         try:
-            answer = self._tools.answer(call.name, call.arguments, client)
-            if self._claimed(call):
-                self._send(call.number, answer.message(call.number))
+            self._tell(call, self._tools.answer(call.name, call.arguments, client))
         finally:
             self._room.release()
 
-    def _claimed(self, call: Call) -> bool:
-        """Whether it is still to be answered, and by whoever asks first."""
+    def _tell(self, call: Call, answer: Answer) -> None:
+        """Send an answer, unless the call was answered or cancelled meanwhile."""
+        message = answer.message(call.number)
         with self._guard:
-            known = self._under_way.get(call.number) is call
-            if known:
-                del self._under_way[call.number]
-        return known
+            if self._under_way.get(call.number) is not call:
+                return
+            del self._under_way[call.number]
+            self._sending += 1
+        try:
+            self._send(call.number, message)
+        finally:
+            with self._guard:
+                self._sending -= 1
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether an answer is being written at this moment."""
+        return self._sending > 0
 
     def cancel(self, number: Id) -> None:
         """Forget a call: its answer is not sent. What it changes, it changes."""
         with self._guard:
             self._under_way.pop(number, None)
 
-    def expire(self) -> None:
-        """Refuse what has taken too long; the thread goes on, and nobody hears of it."""
+    def is_late(self) -> bool:
+        """Whether a call has taken too long."""
+        return bool(self._late())
+
+    def _late(self) -> list[Call]:
         now = time.monotonic()
         with self._guard:
-            late = [call for call in self._under_way.values() if call.ends < now]
-        for call in late:
-            if self._claimed(call):
-                refusal = self._tools.too_late(call.name, call.arguments)
-                self._send(call.number, refusal.message(call.number))
+            return [call for call in self._under_way.values() if call.ends < now]
+
+    def expire(self) -> None:
+        """Refuse what has taken too long; the thread goes on, and nobody hears of it."""
+        for call in self._late():
+            self._tell(call, self._tools.too_late(call.name, call.arguments))
 
 
 def _is_plain(message: dict[str, Any]) -> bool:

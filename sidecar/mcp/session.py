@@ -7,8 +7,8 @@ what is nearly done be answered.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -24,10 +24,14 @@ from mcp_types import (
 )
 
 from sidecar.mcp import wire
+from sidecar.mcp.direct import Direct, Tools
 
 _BACKLOG = 64
 # Cline sends SIGTERM 250 ms after it has closed our input.
 GRACE_SECONDS = 0.15
+_POLL_SECONDS = 0.002
+# How often calls are looked through for those that have taken too long.
+_LOOK_SECONDS = 1.0
 ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 
@@ -39,7 +43,8 @@ class Session:
     """A client; ``send`` takes each message for it as JSON.
 
     Answers to requests in ``answered``, and acknowledgements of those in ``acknowledged``, were
-    given by somebody else already and are not sent.
+    given by somebody else already and are not sent. With ``tools`` and ``send_now``, which any
+    thread may call, plain calls of tools can be offered.
     """
 
     def __init__(
@@ -48,13 +53,15 @@ class Session:
         *,
         answered: Iterable[str | int] = (),
         acknowledged: Iterable[str | int] = (),
+        tools: Tools | None = None,
+        send_now: Callable[[bytes], None] | None = None,
     ) -> None:
         self._send_json = send
+        self._send_now = send_now
+        self._direct = Direct(tools, self._answer) if tools and send_now else None
         self._answered = set(answered)
         self._acknowledged = set(acknowledged)
         self._in_use: dict[str | int, str] = {}
-        self._all_answered = asyncio.Event()
-        self._all_answered.set()
         self._inbox, self._received = anyio.create_memory_object_stream[SessionMessage | Exception](
             _BACKLOG
         )
@@ -62,18 +69,43 @@ class Session:
     @property
     def under_way(self) -> list[str]:
         """The methods of the requests that were not answered yet; streams do not count."""
-        return [method for method in self._in_use.values() if method != "subscriptions/listen"]
+        methods = list(self._in_use.values())
+        return [method for method in methods if method != "subscriptions/listen"]
 
     async def serve(self, server: Server[Any]) -> None:
         """Serve the client until its messages end."""
         answers, outbox = anyio.create_memory_object_stream[SessionMessage](_BACKLOG)
         options = server.create_initialization_options()
-        sending = asyncio.create_task(self._send_all(outbox))
+        tasks = {asyncio.create_task(self._send_all(outbox)), asyncio.create_task(self._expire())}
         try:
             await server.run(self._received, answers, options)
         finally:
-            sending.cancel()
-            await asyncio.wait({sending}, timeout=GRACE_SECONDS)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=GRACE_SECONDS)
+
+    async def _expire(self) -> None:
+        while self._direct is not None:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if self._direct.is_late():
+                await asyncio.to_thread(self._direct.expire)
+
+    def offer(self, line: Line) -> bool:
+        """Take a message that is a plain call, and let a thread answer it; else it is not taken.
+
+        For the one thread that reads the client's messages, while ``receive`` does not run.
+        """
+        call = self._direct.call(line) if self._direct is not None and line is not None else None
+        if call is None or self._direct is None or call.number in self._in_use:
+            return False
+        self._in_use[call.number] = "tools/call"
+        self._direct.start(call)
+        return True
+
+    def _answer(self, number: str | int, message: bytes) -> None:
+        self._released(number)  # before: who has the answer may use the id again
+        if self._send_now is not None:
+            self._send_now(message)
 
     async def receive(self, line: Line) -> None:
         """Take one message as it came; None stands for one over the limit."""
@@ -83,25 +115,40 @@ class Session:
                 message = wire.duplicate(message.id)
             else:
                 self._in_use[message.id] = message.method
-                self._all_answered.clear()
+                if self._direct is not None:
+                    self._direct.requested(message.method, message.id, message.params)
         elif isinstance(message, JSONRPCNotification):
-            self._released(_cancelled(message))
+            self._notified(message)
         if isinstance(message, wire.Refused):
             await self._send(message.answer)
         else:
             await self._inbox.send(SessionMessage(message))
 
+    def _notified(self, message: JSONRPCNotification) -> None:
+        number = _cancelled(message)
+        if self._direct is not None:
+            self._direct.told(message.method)
+            self._direct.cancel(number)
+        self._released(number)
+
     async def end(self) -> None:
         """Give what is nearly done a moment, then let the server see the end."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._all_answered.wait(), GRACE_SECONDS)
+        until = time.monotonic() + GRACE_SECONDS
+        # Threads give answers, too, and an event of the loop cannot be set by them.
+        while self._owes() and time.monotonic() < until:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_SECONDS)
         await self._inbox.aclose()
+
+    def _owes(self) -> bool:
+        return bool(self._in_use) or (self._direct is not None and self._direct.is_sending)
 
     async def _send_all(self, outbox: Outbox) -> None:
         async for each in outbox:
             message = each.message
             if not self._is_told(message):
                 await self._send(message)
+            if isinstance(message, JSONRPCResponse) and self._direct is not None:
+                self._direct.agreed(message.id)
             if isinstance(message, JSONRPCResponse | JSONRPCError) and message.id is not None:
                 self._released(message.id)
 
@@ -121,8 +168,6 @@ class Session:
 
     def _released(self, request_id: str | int) -> None:
         self._in_use.pop(request_id, None)
-        if not self._in_use:
-            self._all_answered.set()
 
     async def _send(self, message: JSONRPCMessage) -> None:
         await self._send_json(message.model_dump_json(by_alias=True, exclude_unset=True).encode())

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import anyio
 from mcp.server import Server
 
+from sidecar.mcp.server import McpServer
 from sidecar.mcp.session import GRACE_SECONDS, Line, Session
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class _Connection:
         self._incoming = incoming
         self._sink = sink
         self._outgoing: queue.Queue[bytes | None] = queue.Queue(_BACKLOG)
+        self._writing = threading.Lock()
         self._stop = asyncio.Event()
 
     async def serve(
@@ -74,7 +76,13 @@ class _Connection:
     ) -> None:
         """Serve the client until it leaves or a signal comes."""
         _stop_on_signals(self._stop)
-        session = Session(self._send, answered=answered, acknowledged=acknowledged)
+        session = Session(
+            self._send,
+            answered=answered,
+            acknowledged=acknowledged,
+            tools=server.tools if isinstance(server, McpServer) else None,
+            send_now=self._send_now,
+        )
         writer = threading.Thread(target=self._write_lines, name="mcp-stdout", daemon=True)
         writer.start()
         reader = partial(self._read_lines, session, asyncio.get_running_loop())
@@ -90,7 +98,9 @@ class _Connection:
     def _read_lines(self, session: Session, loop: asyncio.AbstractEventLoop) -> None:
         try:
             for lines in self._incoming.messages():
-                asyncio.run_coroutine_threadsafe(_receive(session, lines), loop).result()
+                for line in lines:
+                    if not session.offer(line):
+                        asyncio.run_coroutine_threadsafe(session.receive(line), loop).result()
             asyncio.run_coroutine_threadsafe(session.end(), loop).result()
         except (RuntimeError, concurrent.futures.CancelledError, anyio.BrokenResourceError):
             log.debug("The server stopped before its input ended")
@@ -104,23 +114,27 @@ class _Connection:
 
     def _write_lines(self) -> None:
         while (line := self._outgoing.get()) is not None:
-            rest = memoryview(line)
-            try:
+            if not self._written(line):
+                return
+
+    def _send_now(self, message: bytes) -> None:
+        self._written(self._incoming.outgoing(message))
+
+    def _written(self, line: bytes) -> bool:
+        rest = memoryview(line)
+        try:
+            with self._writing:
                 while rest:
                     rest = rest[os.write(self._sink, rest) :]
-            except OSError:
-                log.info("The client no longer reads its answers")
-                return
+        except OSError:
+            log.info("The client no longer reads its answers")
+            return False
+        return True
 
     def _finish(self, writer: threading.Thread) -> None:
         with suppress(queue.Full):  # a full queue has no reader, and so nobody to lose an answer
             self._outgoing.put(None, timeout=GRACE_SECONDS)
             writer.join(GRACE_SECONDS)
-
-
-async def _receive(session: Session, lines: list[Line]) -> None:
-    for line in lines:
-        await session.receive(line)
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

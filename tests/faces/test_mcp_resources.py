@@ -129,9 +129,12 @@ def test_a_result_too_long_for_a_client_is_refused():
 
     size = calls.MAX_RESULT_BYTES // 2
     assert calls.answered(Long(text="x" * (size - 1_000))).structured_content["success"]
-    with pytest.raises(SidecarError) as refused:
-        calls.answered(Long(text="x" * size))
-    assert refused.value.code is ErrorCode.TOO_LARGE
+    refused = calls.answered(Long(text="x" * size))
+    assert refused.is_error
+    assert refused.structured_content["error_code"] == ErrorCode.TOO_LARGE
+    told = json.loads(calls.answering(Long(text="x" * size)).message(7))
+    assert told["id"] == 7
+    assert told["result"]["structuredContent"]["error_code"] == ErrorCode.TOO_LARGE
 
 
 def test_a_part_is_named_by_its_own_characters():
