@@ -15,8 +15,13 @@ class RunQueue(Protocol):
     Raises E_UNAVAILABLE where the queue's database cannot be reached.
     """
 
-    def enqueue(self, request: RunRequest, *, state: RunState = RunState.QUEUED) -> RunRecord:
-        """Put a run into the queue; the same ``run_id`` gives the run that is there already."""
+    def enqueue(
+        self, request: RunRequest, *, state: RunState = RunState.QUEUED, reason: str = ""
+    ) -> RunRecord:
+        """Put a run into the queue; the same ``run_id`` gives the run that is there already.
+
+        A state in which runs end records one that will not be worked on.
+        """
 
     def get(self, run_id: str) -> RunRecord | None:
         """One run as it stands, None for an unknown id."""
@@ -35,7 +40,10 @@ class RunQueue(Protocol):
         """Ask a run to end; False where it has ended already or is unknown."""
 
     def settle(self, run_id: str, state: RunState, *, reason: str = "", result: str = "") -> bool:
-        """End a run that waits for somebody outside (`ready`, `needs-consent`); False if it has."""
+        """End a run that waits for somebody outside (`ready`, `needs-consent`); False if it has.
+
+        QUEUED lets it be worked on instead.
+        """
 
 
 class OpenEditors(Protocol):
