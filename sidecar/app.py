@@ -8,6 +8,8 @@ from dataclasses import replace
 
 from sidecar import __version__
 from sidecar.domain.kind import Kind
+from sidecar.engine.durable_queue import DurableQueue
+from sidecar.engine.late_queue import LateQueue, database
 from sidecar.mcp import server
 from sidecar.services.context import Client, Context, Progress
 from sidecar.services.diagnosis import FileReport, diagnose_workspace
@@ -23,9 +25,21 @@ def reports(context: Context) -> list[FileReport]:
     return diagnose_workspace(context.workspace, context.settings, context.clock())
 
 
+def queueing(context: Context) -> Context:
+    """The same view with the queue of runs, which is opened when it is first asked."""
+    if context.queue is not None:
+        return context
+    settings, user = context.settings, context.workspace.user
+
+    def make() -> DurableQueue:
+        return DurableQueue(database(settings, user), concurrent_runs=settings.concurrent_runs)
+
+    return replace(context, queue=LateQueue(make))
+
+
 def mcp_server(context: Context) -> server.McpServer:
     """The agent's server over a workspace; each call sees its own client and progress."""
-    base = context
+    base = queueing(context)
 
     def reload(settings: Settings) -> None:
         nonlocal base

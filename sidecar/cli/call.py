@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any
 
+from sidecar.app import queueing
 from sidecar.cli.arguments import add_workspace_argument
 from sidecar.cli.visible import as_json, visible
 from sidecar.cli.workspace import open_workspace, root_of
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         tool = resolve(options.tool)
         arguments = _arguments(options.arguments)
-        result = called(tool, open_workspace(root_of(options)), arguments)
+        result = called(tool, queueing(open_workspace(root_of(options))), arguments)
     except SidecarError as error:
         _print(refusal.structured(error))
         return TOOL_ERROR
