@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -62,23 +61,6 @@ class RunRequest:
     limit_seconds: int = 7200
     priority: str = "schedule"
     extra: dict[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """The request as JSON values, the slot in ISO 8601."""
-        return asdict(self) | {
-            "origin": self.origin.value,
-            "slot": self.slot.isoformat() if self.slot else None,
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> RunRequest:
-        """The request that ``to_json`` wrote; raises TypeError or ValueError for anything else."""
-        slot = value.get("slot")
-        read = {
-            "origin": Origin(value["origin"]),
-            "slot": datetime.fromisoformat(slot) if isinstance(slot, str) else slot,
-        }
-        return cls(**{**value, **read})
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,11 +30,19 @@ class Escalation(BaseModel):
     resumed_at: str | None = None
 
 
-def escalate(context: Context, subject: str, *, attempts: int, reason: str) -> Escalation:
-    """Write the record, then the memory entry; the record tells whether that is there."""
+def escalate(
+    context: Context, subject: str, *, attempts: int, reason: str, record_id: str | None = None
+) -> Escalation:
+    """Write the record, then the memory entry; the record tells whether that is there.
+
+    With a ``record_id`` of its own a repeated call finds what it wrote.
+    """
     now = context.clock()
-    record = Escalation(
-        id=f"esc-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
+    known = _find(context, record_id) if record_id else None
+    if known is not None and known.noted:
+        return known
+    record = known or Escalation(
+        id=record_id or f"esc-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
         subject=subject,
         attempts=attempts,
         reason=reason,
@@ -68,6 +76,12 @@ def escalations(context: Context) -> list[Escalation]:
     with context.workspace.store.transaction() as transaction:
         records: list[tuple[str, dict[str, Any]]] = transaction.items(COLLECTION)
     return [Escalation.model_validate(value) for _, value in records]
+
+
+def _find(context: Context, record_id: str) -> Escalation | None:
+    with context.workspace.store.transaction() as transaction:
+        value = transaction.get(COLLECTION, record_id)
+    return Escalation.model_validate(value) if value else None
 
 
 def _store(context: Context, record: Escalation) -> None:

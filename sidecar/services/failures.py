@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from collections.abc import Sequence
+
+from pydantic import BaseModel, Field
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.services.context import Context
 
 COLLECTION = "failures"
 LIMIT = 3
+RUNS_KEPT = 50
 
 
 class Failures(BaseModel):
@@ -19,6 +22,8 @@ class Failures(BaseModel):
     last_at: str = ""
     blocked: bool = False
     escalation: str | None = None
+    # The runs whose failures are counted, so that a repeated step counts once.
+    runs: list[str] = Field(default_factory=list)
 
 
 def of(context: Context, operation: str) -> Failures:
@@ -45,6 +50,26 @@ def add(context: Context, operation: str, error: str, *, block: bool = False) ->
                 "last_error": error,
                 "last_at": context.clock().isoformat(timespec="seconds"),
                 "blocked": known.blocked or block or count >= LIMIT,
+            }
+        )
+        transaction.put(COLLECTION, operation, failed.model_dump())
+    return failed
+
+
+def add_run(context: Context, operation: str, run_id: str, errors: Sequence[str]) -> Failures:
+    """Count a run's failed attempts, once however often this is called."""
+    with context.workspace.store.transaction() as transaction:
+        known = Failures.model_validate(transaction.get(COLLECTION, operation) or {})
+        if run_id in known.runs or not errors:
+            return known
+        count = known.count + len(errors)
+        failed = known.model_copy(
+            update={
+                "count": count,
+                "last_error": errors[-1],
+                "last_at": context.clock().isoformat(timespec="seconds"),
+                "blocked": known.blocked or count >= LIMIT,
+                "runs": [*known.runs, run_id][-RUNS_KEPT:],
             }
         )
         transaction.put(COLLECTION, operation, failed.model_dump())

@@ -20,7 +20,7 @@ def versions(context: Context) -> dict[str, str]:
     """The programs on the user's path; they are started, for their versions, only with consent."""
     root = context.workspace.root
     if not is_trusted(context):
-        found = {name: shutil.which(name, path=_outside(root)) for name in PROBED}
+        found = {name: shutil.which(name, path=outside(root)) for name in PROBED}
         return {name: "found, not asked" if path else "not found" for name, path in found.items()}
     with ThreadPoolExecutor(len(PROBED)) as executor:
         told = executor.map(lambda name: _version(name, root), PROBED)
@@ -28,7 +28,7 @@ def versions(context: Context) -> dict[str, str]:
 
 
 def _version(name: str, root: Path) -> str:
-    found = shutil.which(name, path=_outside(root))
+    found = shutil.which(name, path=outside(root))
     if found is None:
         return "not found"
     try:
@@ -47,7 +47,7 @@ def _version(name: str, root: Path) -> str:
     return lines[0][:80] if lines else "no answer"
 
 
-def _outside(root: Path) -> str:
+def outside(root: Path) -> str:
     """The search path without relative folders and those of the workspace."""
     folders = (Path(each) for each in os.environ.get("PATH", "").split(os.pathsep) if each)
     return os.pathsep.join(

@@ -9,7 +9,7 @@ from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.services.checkpoints import Checkpoint
 from sidecar.services.context import Context
 from sidecar.services.unsaved import refuse_unsaved
-from sidecar.workspace.journal import Mutation
+from sidecar.workspace.journal import Entry, Mutation, present_origin
 
 REASON = "rollback"
 # So begins what the journal calls a record of ours that is no file.
@@ -63,14 +63,19 @@ def _same_call(one: Mutation, other: Mutation) -> bool:
     return (one.client, one.arguments_hash) == (other.client, other.arguments_hash)
 
 
-def apply(context: Context, step: Step, *, force: bool) -> Outcome:
-    """Put one file back and verify it; a file that was changed since is kept unless ``force``."""
+def apply(context: Context, step: Step, *, force: bool, remove_created: bool = False) -> Outcome:
+    """Put one file back and verify it; a file that was changed since is kept unless ``force``.
+
+    With ``remove_created`` a file that was not there before goes, and a backup of it stays.
+    """
     files = context.workspace.files
     exists = files.exists(step.path)
     current = files.read(step.path).sha256 if exists else None
     if current == step.before:
         return Outcome(step.path, done=True, told="is as it was")
     refuse_unsaved(context.workspace, step.path, files.read(step.path) if exists else None)
+    if step.before is None and remove_created:
+        return _removed(context, step)
     if step.before is None:
         told = "was created by it and is kept; a person may delete it"
         return Outcome(step.path, done=False, told=told)
@@ -86,3 +91,21 @@ def apply(context: Context, step: Step, *, force: bool) -> Outcome:
     undo = f"; undo with backup {written.backup_id}" if written.backup_id else ""
     told = f"restored and verified{undo}" if verified else "was changed while it was restored"
     return Outcome(step.path, done=verified, told=told)
+
+
+def _removed(context: Context, step: Step) -> Outcome:
+    """Delete a file that the run created, if it still is what the run left."""
+    files, backups = context.workspace.files, context.workspace.backups
+    real = files.locate(step.path)
+    folder, _, name = real.rpartition("/")
+    with files.locks.hold(real):
+        content = files.read(step.path)
+        if content.sha256 != step.after:
+            return Outcome(step.path, done=False, told="was changed since and is kept")
+        backup = backups.add(real, content.data, reason=REASON, mode=content.mode)
+        with files.tree.directory(folder) as directory:
+            directory.remove(name)
+            directory.sync()
+    entry = Entry(present_origin(), REASON, real, step.after, None, backup.id)
+    context.workspace.journal.begin([entry]).wait()
+    return Outcome(step.path, done=True, told=f"removed; undo with backup {backup.id}")
