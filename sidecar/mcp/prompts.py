@@ -9,16 +9,13 @@ from typing import Any
 
 from mcp_types import Prompt, PromptArgument
 
-from sidecar.domain.errors import SidecarError
+from sidecar.domain.modes_catalog import STAGES
 from sidecar.mcp.resources import paths
 from sidecar.services import runs
-from sidecar.services.calling import called
 from sidecar.services.context import Context
+from sidecar.services.context_pack import pack, tool_part
 from sidecar.services.diagnosis import diagnose_workspace
-from sidecar.services.registry import resolve
 
-STAGES = ("implementation", "validation", "quality", "integration", "planning")
-MAX_PART = 4_000
 MAX_FINDINGS = 100
 
 _ORCHESTRATE = """\
@@ -76,25 +73,13 @@ class Template:
 
 
 def _part(context: Context, title: str, tool: str, **arguments: Any) -> str:
-    """A tool's text form under a heading; what refuses says why."""
-    try:
-        text = called(resolve(tool), context, arguments).summary()
-    except SidecarError as error:
-        text = str(error)
-    shown = text if len(text) <= MAX_PART else f"{text[:MAX_PART]}…"
-    return f"## {title}\n{shown}"
+    return tool_part(context, title, tool, **arguments).told()
 
 
 def _orchestrate(context: Context, arguments: Arguments) -> str:
     stage = arguments.get("stage")
-    parts = [
-        _ORCHESTRATE + (f" We are in the stage `{stage}`." if stage else ""),
-        _part(context, "Due work", "get_schedule_status"),
-        _part(context, "Open plan items", "get_todo_status", limit=20),
-        _part(context, "Memory", "get_persistent_memory", limit=5),
-        _part(context, "Health and recent failures", "get_system_status"),
-    ]
-    return "\n\n".join(parts)
+    facts = (part.told() for part in pack(context, stage))
+    return "\n\n".join([_ORCHESTRATE, *facts])
 
 
 def _plan(context: Context, arguments: Arguments) -> str:
