@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -18,7 +18,7 @@ from typing import Any
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.workspace import paths
 from sidecar.workspace.state import State
-from sidecar.workspace.store import Store, Transaction
+from sidecar.workspace.store import Record, Store, Transaction
 
 FOLDER = "backups"
 KEPT_PER_FILE = 50
@@ -94,22 +94,34 @@ class Backups:
         """Keep the bytes of a file; when this returns they are durable."""
         return self.add_all(path, [Kept(data, reason, mode, name)])[0]
 
-    def add_all(self, path: str, contents: Sequence[Kept]) -> list[Backup]:
-        """Keep several contents that one file had, oldest first, in one transaction."""
+    def add_all(
+        self, path: str, contents: Sequence[Kept], also: Sequence[Record] = ()
+    ) -> list[Backup]:
+        """Keep several contents that one file had, oldest first, in one transaction.
+
+        Other records may be put into the same transaction: a transaction is a wait for the disk.
+        """
         path = paths.clean(path)
         made = [_made(path, content) for content in contents]
         # Inside the transaction, so that no other process removes the blob found here.
         with self.store.transaction() as records:
-            for backup, content in zip(made, contents, strict=True):
-                if not self._holds(backup):
-                    self.state.write(backup.blob, content.data)
+            for record in also:
+                records.put(*record)
+            self._keep({b.blob: (b, c.data) for b, c in zip(made, contents, strict=True)})
+            for backup in made:
                 records.put(_INDEX, _key(backup), asdict(backup))
                 self._count(records, backup, +1)
             dropped = [*self._forgotten(records, self._stale(records, path))]
             dropped += self._forgotten(records, self._beyond_the_cap(records))
         self._remove_unused(dropped)
-        self._list_for_people(made)
+        if made:
+            self._list_for_people(made)
         return made
+
+    def _keep(self, blobs: Mapping[str, tuple[Backup, bytes]]) -> None:
+        missing = {blob: data for blob, (each, data) in blobs.items() if not self._holds(each)}
+        if missing:
+            self.state.write_all(missing)
 
     def _forgotten(self, records: Transaction, backups: Sequence[Backup]) -> Iterable[Backup]:
         for backup in backups:
@@ -165,8 +177,8 @@ class Backups:
         found = [_backup(value) for _, value in records.items(_INDEX, prefix=f"{path}\n")]
         automatic = [backup for backup in found if backup.reason not in EXPLICIT]
         oldest = datetime.now(UTC) - KEPT_FOR
-        surplus = automatic[:-KEPT_PER_FILE]
-        return [b for b in automatic if b in surplus or (b.at < oldest and b is not automatic[-1])]
+        surplus, kept = automatic[:-KEPT_PER_FILE], automatic[-KEPT_PER_FILE:]
+        return surplus + [backup for backup in kept[:-1] if backup.at < oldest]
 
     def _beyond_the_cap(self, records: Transaction) -> list[Backup]:
         """The oldest automatic backups of all files, when all together are too large.
@@ -189,7 +201,7 @@ class Backups:
 
     def list(self, path: str) -> list[Backup]:
         """The backups of one file, newest first."""
-        with self.store.transaction() as records:
+        with self.store.view() as records:
             found = records.items(_INDEX, prefix=f"{paths.clean(path)}\n")
         return [_backup(value) for _, value in reversed(found)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Literal
@@ -14,6 +14,7 @@ from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.workspace import replacing, trouble
 from sidecar.workspace.directories import Tree
 from sidecar.workspace.replacing import Stamp
+from sidecar.workspace.store import Record
 
 MAX_BYTES = 64 * 1024 * 1024
 _ATTEMPTS = 20
@@ -53,6 +54,24 @@ class Written:
 
 
 Change = Callable[[Content | None], bytes | None]
+
+
+@dataclass
+class Besides:
+    """What has to be durable elsewhere before a change is, told anew by each try of the change.
+
+    Pieces to be appended to other files, by their located paths, and records of the store. All
+    changes that wait for one file share one wait for theirs.
+    """
+
+    appends: list[tuple[str, bytes]] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    # The pieces that an earlier try has appended already.
+    appended: set[tuple[str, bytes]] = field(default_factory=set)
+
+    def missing(self) -> list[tuple[str, bytes]]:
+        """The pieces that no try has appended yet."""
+        return [piece for piece in self.appends if piece not in self.appended]
 
 
 def load(tree: Tree, path: str, limit: int) -> tuple[Content, os.stat_result]:

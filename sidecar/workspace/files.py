@@ -13,7 +13,7 @@ from typing import TypeVar
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.workspace import paths, replacing, trouble
 from sidecar.workspace.backups import Backups
-from sidecar.workspace.content import MAX_BYTES, Change, Content, Written, load
+from sidecar.workspace.content import MAX_BYTES, Besides, Change, Content, Written, load
 from sidecar.workspace.directories import Tree
 from sidecar.workspace.journal import Journal
 from sidecar.workspace.locking import Locks
@@ -24,7 +24,7 @@ from sidecar.workspace.writing import Writer
 
 T = TypeVar("T")
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
-__all__ = ("MAX_BYTES", "Change", "Content", "Files", "Written")
+__all__ = ("MAX_BYTES", "Besides", "Change", "Content", "Files", "Written")
 
 
 def _conflict(path: str, current: str | None) -> SidecarError:
@@ -148,16 +148,33 @@ class Files:
 
         return self._update(path, replaced, backup, create=create_directories)
 
-    def update(self, path: str, change: Change, *, backup: str | None = "update") -> Written:
+    def update(
+        self,
+        path: str,
+        change: Change,
+        *,
+        backup: str | None = "update",
+        besides: Besides | None = None,
+    ) -> Written:
         """Read, change and replace a file under its lock; ``change`` may be called again.
 
         It gets None where there is no file, and returns None where nothing has to change. A
-        foreign writer's new content is never overwritten: the change is repeated upon it.
+        foreign writer's new content is never overwritten: the change is repeated upon it, and
+        refused with E_CONFLICT where that writer gives no peace. ``besides`` is what the change
+        says has to be durable before it.
         """
-        return self._update(path, change, backup, create=True)
+        return self._update(path, change, backup, create=True, besides=besides)
 
-    def _update(self, path: str, change: Change, backup: str | None, *, create: bool) -> Written:
-        return self._writer.update(self._named(path), change, backup, create=create)
+    def _update(
+        self,
+        path: str,
+        change: Change,
+        backup: str | None,
+        *,
+        create: bool,
+        besides: Besides | None = None,
+    ) -> Written:
+        return self._writer.update(self._named(path), change, backup, besides, create=create)
 
     def _named(self, path: str) -> str:
         real = self.locate(path)

@@ -12,7 +12,7 @@ from typing import Any
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.workspace import paths, replacing
 from sidecar.workspace.backups import Backup, Backups
-from sidecar.workspace.files import Change, Content, Files, Written
+from sidecar.workspace.files import Besides, Change, Content, Files, Written
 from sidecar.workspace.store import Store, Transaction
 from sidecar.workspace.workspace import Workspace
 
@@ -59,6 +59,7 @@ class _RehearsedFiles(Files):
         backup: str | None,  # noqa: ARG002 - the real one's signature
         *,
         create: bool,
+        besides: Besides | None = None,
     ) -> Written:
         real = self.locate(path)
         folder = real.rpartition("/")[0]
@@ -71,6 +72,8 @@ class _RehearsedFiles(Files):
         if data is None or (current and data == current.data):
             size = len(current.data) if current else 0
             return Written(real, size, before or "", before, None, changed=False)
+        for other, piece in besides.missing() if besides else ():
+            self.append(other, piece)
         content = self._keep(real, data)
         return Written(real, len(data), content.sha256, before, None, changed=True)
 
@@ -117,6 +120,12 @@ class _RehearsedStore(Store):
             mine = _RehearsedTransaction(real, dict(self._changes))
             yield mine
             self._changes = mine.changes
+
+    @contextmanager
+    def view(self) -> Iterator[Transaction]:
+        """The records as they are, with the changes so far."""
+        with self._real.view() as real:
+            yield _RehearsedTransaction(real, dict(self._changes))
 
     def close(self) -> None:
         """Nothing is open; the real records belong to their workspace."""

@@ -13,7 +13,7 @@ from functools import partial
 
 from sidecar.domain.errors import SidecarError
 from sidecar.workspace.directories import Directory, regular
-from sidecar.workspace.flushing import flush, flush_data
+from sidecar.workspace.flushing import flush_all, flush_data
 
 TEMPORARY_PREFIX = ".sidecar-"
 TEMPORARY_SUFFIX = ".tmp"
@@ -85,20 +85,37 @@ def _like(descriptor: int, status: os.stat_result) -> None:
 
 def prepare(directory: Directory, data: bytes, like: os.stat_result | None) -> str:
     """Write a durable temporary file beside the target, with its mode and owner; its name."""
-    name = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
-    mode = 0o666 if like is None else 0o600
-    descriptor = directory.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    return prepare_all([(directory, data)], like)[0]
+
+
+def prepare_all(
+    files: Sequence[tuple[Directory, bytes]], like: os.stat_result | None = None
+) -> list[str]:
+    """Write several durable temporary files, each in its folder; their names."""
+    names: list[str] = []
+    descriptors: list[int] = []
     try:
-        write_all(descriptor, data)
-        if like is not None:
-            _like(descriptor, like)
-        flush(descriptor)
+        for directory, data in files:
+            names.append(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
+            descriptors.append(_created(directory, names[-1], like))
+            write_all(descriptors[-1], data)
+            if like is not None:
+                _like(descriptors[-1], like)
+        flush_all(descriptors)
     except BaseException:
-        os.close(descriptor)
-        directory.remove(name)
+        for (directory, _), name in zip(files, names[: len(descriptors)], strict=False):
+            with suppress(FileNotFoundError):
+                directory.remove(name)
         raise
-    os.close(descriptor)
-    return name
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+    return names
+
+
+def _created(directory: Directory, name: str, like: os.stat_result | None) -> int:
+    mode = 0o666 if like is None else 0o600
+    return directory.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
 
 
 class ForeignWriterError(Exception):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,11 +57,15 @@ class State:
 
     def write(self, name: str, data: bytes) -> Path:
         """Replace a state file atomically; the first write makes the folder and its README."""
+        self.write_all({name: data})
+        return self.path(name)
+
+    def write_all(self, files: Mapping[str, bytes]) -> None:
+        """Replace several state files, each atomically; they wait for the disk together."""
         if not self.begun:
             for first, text in _FIRST.items():
-                self._replace(first, text)
-        self._replace(name, data)
-        return self.path(name)
+                self._replace_all({first: text})
+        self._replace_all(files)
 
     @property
     def begun(self) -> bool:
@@ -80,19 +86,21 @@ class State:
             raise SidecarError(ErrorCode.UNAVAILABLE, message, hint=hint)
         return True
 
-    def _replace(self, name: str, data: bytes) -> None:
-        folder, last = self._split(name)
+    def _replace_all(self, files: Mapping[str, bytes]) -> None:
+        places = {self._split(name): data for name, data in files.items()}
         try:
-            with self.tree.directory(folder, create=True) as directory:
-                temporary = replacing.prepare(directory, data, None)
-                try:
-                    directory.replace(temporary, last)
-                except OSError:
-                    directory.remove(temporary)
-                    raise
-                directory.sync()
+            with ExitStack() as stack:
+                folders = {
+                    folder: stack.enter_context(self.tree.directory(folder, create=True))
+                    for folder in sorted({folder for folder, _ in places})
+                }
+                _put(
+                    [(folders[folder], last, data) for (folder, last), data in places.items()],
+                )
+                for directory in folders.values():
+                    directory.sync()
         except OSError as error:
-            raise trouble.explained(error, f"{folder}/{last}") from error
+            raise trouble.explained(error, "/".join(next(iter(places)))) from error
 
     def append(self, name: str, data: bytes) -> None:
         """Add bytes at the end of a state file, not waiting for the disk: state can be lost."""
@@ -185,6 +193,23 @@ class State:
             return
         except OSError as error:
             raise trouble.explained(error, f"{folder}/{last}") from error
+
+
+def _put(files: Sequence[tuple[Directory, str, bytes]]) -> None:
+    """Rename durable new files to their names; what could not be renamed is removed."""
+    temporaries = replacing.prepare_all([(directory, data) for directory, _, data in files])
+    pending = [
+        (directory, each, name)
+        for (directory, name, _), each in zip(files, temporaries, strict=True)
+    ]
+    try:
+        while pending:
+            directory, temporary, name = pending[0]
+            directory.replace(temporary, name)
+            del pending[0]
+    finally:
+        for directory, temporary, _ in pending:
+            directory.remove(temporary)
 
 
 def _emptied(directory: Directory, name: str) -> None:

@@ -25,6 +25,10 @@ CREATE TABLE IF NOT EXISTS records (
 """
 
 
+# Where a record lies, and its value.
+Record = tuple[str, str, dict[str, Any]]
+
+
 class Transaction:
     """Reads and changes that happen together or not at all."""
 
@@ -67,6 +71,8 @@ class Store:
         self._lock = FairLock()
         self._guard = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._viewing = threading.Lock()
+        self._view: sqlite3.Connection | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -88,23 +94,46 @@ class Store:
         finally:
             self._lock.release()
 
+    @contextmanager
+    def view(self) -> Iterator[Transaction]:
+        """The records as they are at this moment, for reading alone: no writer is waited for.
+
+        Raises E_IO.
+        """
+        with self._viewing:
+            if self._view is None:
+                self._view = self._connect()
+            try:
+                self._view.execute("BEGIN")
+                try:
+                    yield Transaction(self._view)
+                finally:
+                    self._view.execute("ROLLBACK")
+            except sqlite3.OperationalError as error:
+                raise _explained(error) from error
+
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
-            file = self._file()
-            private(file.parent)
-            try:
-                self._connection = _connected(file)
-            except sqlite3.DatabaseError as error:
-                raise _explained(error) from error
-            weakref.finalize(self, self._connection.close)
+            self._connection = self._connect()
         return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        file = self._file()
+        private(file.parent)
+        try:
+            connection = _connected(file)
+        except sqlite3.DatabaseError as error:
+            raise _explained(error) from error
+        weakref.finalize(self, connection.close)
+        return connection
 
     def close(self) -> None:
         """Close the database; the next transaction opens it again."""
-        with self._guard:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+        with self._guard, self._viewing:
+            for connection in (self._connection, self._view):
+                if connection is not None:
+                    connection.close()
+            self._connection = self._view = None
 
 
 def _connected(file: Path) -> sqlite3.Connection:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -14,13 +16,15 @@ from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.workspace import content, journal, replacing, trouble
 from sidecar.workspace.backups import Backup, Backups, Kept
 from sidecar.workspace.committing import Queue
-from sidecar.workspace.content import Change, Content, Written
+from sidecar.workspace.content import Besides, Change, Content, Written
 from sidecar.workspace.directories import Directory, Tree
 from sidecar.workspace.journal import Entry, Journal, Origin
 from sidecar.workspace.locking import Locks
 from sidecar.workspace.replacing import ForeignWriterError, OtherNamesError, Stamp
 
 _ATTEMPTS = 20
+# Seconds between two attempts at most, doubled each time up to the longest; 1 s all together.
+_PAUSE, _LONGEST_PAUSE = 0.001, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Wish:
     create: bool
     origin: Origin
     added: bytes | None = None
+    besides: Besides | None = None
 
     @property
     def family(self) -> tuple[bool, bool]:
@@ -76,15 +81,22 @@ class Writer:
     _queues: dict[str, Queue[Wish, Written]] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
-    def update(self, path: str, change: Change, backup: str | None, *, create: bool) -> Written:
+    def update(
+        self,
+        path: str,
+        change: Change,
+        backup: str | None,
+        besides: Besides | None = None,
+        *,
+        create: bool,
+    ) -> Written:
         """Replace a file by what ``change`` makes of it; raises what that raises, E_IO, E_BUSY."""
-        wish = Wish(change, backup, create, journal.present_origin())
+        wish = Wish(change, backup, create, journal.present_origin(), besides=besides)
         return self._queue(path).done(wish, partial(self._serve, path, self._replaced))
 
     def append(self, path: str, data: bytes) -> Written:
         """Add bytes at the end; raises E_IO, E_BUSY."""
-        who = journal.present_origin()
-        wish = Wish(_appending(data), None, create=True, origin=who, added=data)
+        wish = _append(data, journal.present_origin())
         return self._queue(path).done(wish, partial(self._serve, path, self._appended))
 
     def _queue(self, path: str) -> Queue[Wish, Written]:
@@ -105,23 +117,26 @@ class Writer:
     def _tried(
         self, path: str, work: Callable[[str, Sequence[Wish]], Outcomes], wishes: Sequence[Wish]
     ) -> Outcomes | SidecarError:
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             try:
                 return work(path, wishes)
             except ForeignWriterError:
-                continue
+                # Not in step with a program that saves at regular intervals.
+                time.sleep(random.uniform(0, min(_LONGEST_PAUSE, _PAUSE * 2**attempt)))  # noqa: S311
             except SidecarError as error:
                 return error
             except OSError as error:
                 folder = path.rpartition("/")[0]
                 return trouble.explained(error, folder or path)
-        return _restless(path)
+        # All of them met the same program, and would meet it again.
+        return [_restless(path) for _ in wishes]
 
     def _replaced(self, path: str, wishes: Sequence[Wish]) -> Outcomes:
         current, status = content.current(self.tree, path)
         outcomes, steps = _folded(path, current, wishes)
         if not steps:
             return outcomes
+        self._prepared_besides(steps)
         kept = self._backed_up(path, steps)
         before = current.sha256 if current else None
         folder, _, name = path.rpartition("/")
@@ -147,9 +162,26 @@ class Writer:
             for step in steps
             if step.before is not None and step.wish.backup is not None
         }
-        if not wanted:
+        records = [record for step in steps for record in _besides(step).records]
+        if not wanted and not records:
             return {}
-        return dict(zip(wanted, self.backups.add_all(path, list(wanted.values())), strict=True))
+        made = self.backups.add_all(path, list(wanted.values()), records)
+        return dict(zip(wanted, made, strict=True))
+
+    def _prepared_besides(self, steps: Sequence[_Step]) -> None:
+        """Append to other files what has to be there before this one is replaced; raises E_IO."""
+        pieces: dict[str, list[tuple[Wish, bytes]]] = {}
+        for step in steps:
+            for path, data in _besides(step).missing():
+                pieces.setdefault(path, []).append((step.wish, data))
+        for path, added in pieces.items():
+            wishes = [_append(data, wish.origin) for wish, data in added]
+            for outcome in self._serve(path, self._appended, wishes):
+                if isinstance(outcome, BaseException):
+                    raise outcome
+            for wish, data in added:
+                if wish.besides is not None:
+                    wish.besides.appended.add((path, data))
 
     def _unchanged(self, path: str, digest: str | None) -> Stamp | None:
         """The stamp of the file if it still has the content; preparing may have taken long."""
@@ -183,6 +215,14 @@ class Writer:
             # Nothing is undone by these, so the journal need not reach the disk with the rows.
             self.journal.begin(entries, urgent=False)
             flush()
+
+
+def _append(data: bytes, origin: Origin) -> Wish:
+    return Wish(_appending(data), None, create=True, origin=origin, added=data)
+
+
+def _besides(step: _Step) -> Besides:
+    return step.wish.besides or Besides()
 
 
 def _folded(
