@@ -24,7 +24,7 @@ from sidecar.engine.runner import Work
 ATTEMPTS = 3
 _AGAIN_SECONDS = 0.25
 _FINISH_TRIES = 3
-_STATES = {
+STATES = {
     "succeeded": RunState.SUCCEEDED,
     "cancelled": RunState.CANCELLED,
     "timed-out": RunState.TIMED_OUT,
@@ -159,7 +159,7 @@ class Carrier:
             return
         named = finished.get("state")
         status = str(last.get("status"))
-        state = RunState(str(named)) if named else _STATES.get(status, RunState.FAILED)
+        state = RunState(str(named)) if named else STATES.get(status, RunState.FAILED)
         reason = str(finished.get("reason") or last.get("reason", ""))
         result = str(finished.get("result") or last.get("text", ""))
         self._end(claim, state if state in ENDED else RunState.FAILED, reason, result, facts)

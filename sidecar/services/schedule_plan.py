@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,9 @@ from sidecar.workspace.workspace import Workspace
 
 # Where the first sight of a schedule without any date of its own is kept.
 FIRST_SEEN = "schedules_first_seen"
+# What a schedule without a start is counted from since its first run, and for which timing.
+PHASES = "schedule_phases"
+_TIMING = ("timeInterval", "timeUnit", "startDate", "startHour", "startMinute")
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -116,9 +120,7 @@ def _newest_good(workspace: Workspace, path: str) -> str | None:
 def planned(context: Context, file: SchedulesFile) -> Iterator[Planned]:
     """Each schedule of the file with both calendars' verdicts at the caller's clock."""
     now, tz = context.clock(), zone(context.settings.timezone)
-    seen = _first_seen(context, file.schedules, now)
-    for schedule in file.schedules:
-        verdict = plan.plan(schedule.values, tz=tz, first_seen=seen.get(schedule.id, now))
+    for schedule, verdict in calendars(context, file, now):
         roo_next, roo_invalid = _roo(schedule, now, tz)
         if isinstance(verdict, NotRunnable):
             yield Planned(schedule, verdict, None, None, roo_next, roo_invalid)
@@ -128,6 +130,36 @@ def planned(context: Context, file: SchedulesFile) -> Iterator[Planned]:
         yield Planned(
             schedule, verdict, next_slot(verdict, now), due, roo_next, roo_invalid, expired=ended
         )
+
+
+def calendars(
+    context: Context, file: SchedulesFile, now: datetime
+) -> Iterator[tuple[Schedule, Calendar | NotRunnable]]:
+    """Each schedule with our calendar; the phase of one that ran stays what it was.
+
+    ``lastExecutionTime`` is when a run began, a moment after its slot: slots that were counted
+    from it anew each time would come later and later.
+    """
+    tz = zone(context.settings.timezone)
+    seen = _first_seen(context, file.schedules, now)
+    with context.workspace.store.transaction() as records:
+        phases = dict(records.items(PHASES))
+    for schedule in file.schedules:
+        values, phase = dict(schedule.values), phases.get(schedule.id)
+        if phase is not None and phase["timing"] == timing_of(schedule):
+            values["lastExecutionTime"] = phase["anchor"]
+        yield schedule, plan.plan(values, tz=tz, first_seen=seen.get(schedule.id, now))
+
+
+def timing_of(schedule: Schedule) -> str:
+    """The fields that decide where slots lie, as one text to compare."""
+    return json.dumps([schedule.values.get(name) for name in _TIMING], default=str)
+
+
+def keep_phase(context: Context, schedule_id: str, timing: str, anchor: datetime) -> None:
+    """Count a schedule's slots from this instant until its timing changes."""
+    with context.workspace.store.transaction() as records:
+        records.put(PHASES, schedule_id, {"timing": timing, "anchor": stamp(anchor)})
 
 
 def _first_seen(

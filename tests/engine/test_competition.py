@@ -1,0 +1,53 @@
+"""Several processes on one queue: each slot is worked on once, also when processes are killed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from tests.engine.competition import Competition
+
+
+def test_two_processes_run_each_due_slot_once(tmp_path: Path) -> None:
+    """Both compute the same slots and ask for the same runs; one works on each."""
+    competition = Competition(tmp_path, minute=0.5, seconds=0.05)
+    competition.launch()
+    competition.launch()
+
+    competition.wait_for(8, 40)
+    competition.end()
+
+    done = competition.done()
+    assert len(done) >= 8
+    assert set(done.values()) == {1}
+    assert competition.missing() == []
+    starts = [e["run"] for e in competition.entries() if e["what"] == "start"]
+    assert len(starts) == len(set(starts))
+    assert competition.overlaps() == 0
+
+
+def test_a_killed_process_s_run_is_taken_over_by_its_peer(tmp_path: Path) -> None:
+    """The kernel frees the dead one's lock; the peer first ends what it left, then runs it."""
+    competition = Competition(tmp_path, minute=3.0, seconds=1.0)
+    first = competition.launch()
+    competition.launch()
+    competition.wait_for(1, 40)
+    other = next(p for p in competition.processes if p is not first)
+    while (pid := _at_work(competition)) is None:
+        time.sleep(0.02)
+
+    competition.kill(first if pid == first.pid else other)
+    victim = [e["run"] for e in competition.entries() if e["what"] == "start"][-1]
+    competition.wait_for(3, 40)
+    competition.end()
+
+    whats = [e["what"] for e in competition.entries() if e["run"] == victim]
+    assert whats == ["start", "recover", "start", "done"]
+    assert set(competition.done().values()) == {1}
+    assert competition.missing() == []
+
+
+def _at_work(competition: Competition) -> int | None:
+    """The process that has started a run and not ended it."""
+    entries = [e for e in competition.entries() if e["what"] in ("start", "done")]
+    return int(entries[-1]["pid"]) if entries and entries[-1]["what"] == "start" else None
