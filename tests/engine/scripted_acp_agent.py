@@ -3,6 +3,9 @@
 Its first argument is a behaviour, its second how it offers modes.
 """
 
+# ruff: noqa: ARG002, ASYNC220, ASYNC221, ASYNC240, ASYNC251
+# The protocol gives the arguments, and an agent that blocks its own loop is one of the cases.
+
 from __future__ import annotations
 
 import asyncio
@@ -88,7 +91,10 @@ class ScriptedAgent:
         return PromptResponse(stop_reason=reason, usage=usage)
 
     async def do_success(self, text: str) -> None:
-        servers = [[s.name, s.command, s.args, {e.name: e.value for e in s.env}] for s in self.servers]  # fmt: skip
+        servers = [
+            [each.name, each.command, each.args, {e.name: e.value for e in each.env}]
+            for each in self.servers
+        ]
         await self.say(f"mode: {self.mode}; ")
         await self.say(f"servers: {servers}; prompt: {text}")
 

@@ -124,7 +124,7 @@ def test_our_own_tools_can_be_denied() -> None:
 def test_a_cancellation_is_answered_before_anything_is_killed(tmp_path: Path) -> None:
     spec, stop = specification(tmp_path), threading.Event()
     with in_thread(scripted("patient", cancel=60.0), spec, stop) as results:
-        until(lambda: (spec.root / "working").exists())
+        until((spec.root / "working").exists)
         stop.set()
         until(lambda: results)
     assert results[0].status == "cancelled"

@@ -17,15 +17,19 @@ from sidecar.engine.runner import Event, Outcome, RunSpec
 from sidecar.engine.runners import artefacts
 from sidecar.engine.runners import child as children
 from sidecar.engine.runners.bounds import Bounds, Watch
-from sidecar.engine.runners.command import PROMPT_FILE, filled
+from sidecar.engine.runners.command import PROMPT_FILE, extended, filled
 from sidecar.engine.runners.record import Record, cut, recorded
 
 
 @dataclass(frozen=True)
 class AcpRunner:
-    """Works on a run by an agent that speaks the protocol on its standard input and output."""
+    """Works on a run by an agent that speaks the protocol on its standard input and output.
 
-    words: tuple[str, ...]
+    ``words`` are its command; of a known ``agent`` they are what its command shall have besides.
+    """
+
+    words: tuple[str, ...] = ()
+    agent: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
     bounds: Bounds = field(default_factory=Bounds)
 
@@ -40,7 +44,8 @@ class AcpRunner:
         if stop.is_set():
             return Outcome("cancelled", "It was told to stop before it began.")
         path = artefacts.write(spec.folder, PROMPT_FILE, spec.prompt)
-        argv = filled(spec.argv or self.words, spec, spec.prompt, path)
+        words = extended(self.agent, spec.argv or self.words)
+        argv = filled(words, spec, spec.prompt, path)
         given = {**dict(self.variables), **spec.environment}
         variables = children.environment(spec.run_id, spec.root, given)
         try:

@@ -16,7 +16,7 @@ from typing import IO, Any
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.engine.runners import artefacts
 from sidecar.engine.runners.bounds import Bounds
-from sidecar.engine.runners.process import MARK, end_tree, identity
+from sidecar.engine.runners.process import MARK, end_tree, identity, of_run
 
 IDENTITY = "process.json"
 TAIL_BYTES = 20_000
@@ -122,6 +122,18 @@ def start(
     known = identity(process.pid, variables[MARK])
     artefacts.write(folder, IDENTITY, json.dumps(known) + "\n")
     return Child(process, known)
+
+
+def recorded(folder: Path, run_id: str) -> dict[str, Any]:
+    """The process that an attempt's folder tells of now; the mark alone where it tells of none.
+
+    Only for an attempt that this process works on: later the folder is anybody's to write to.
+    """
+    try:
+        known = json.loads((folder / IDENTITY).read_text("utf-8"))
+        return {"pid": int(known["pid"]), "started": str(known["started"]), "mark": run_id}
+    except (OSError, ValueError, KeyError, TypeError):
+        return of_run(run_id)
 
 
 def _program(name: str, path: str) -> str:

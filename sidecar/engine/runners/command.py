@@ -139,11 +139,8 @@ class CommandRunner:
             argv = filled(template, spec, prompt, path)
             is_told = any("{prompt}" in word or "{prompt_file}" in word for word in template)
             return argv, None if is_told else prompt
-        program, extra = self.preset.program, template
-        if extra and not extra[0].startswith("-"):
-            program, *rest = extra
-            extra = tuple(rest)
-        argv = [program, *self.preset.words, *equipment.words, *filled(extra, spec, prompt, path)]
+        usual = (self.preset.program, *self.preset.words, *equipment.words)
+        argv = filled(extended(usual, template), spec, prompt, path)
         if self.preset.delivery == "input":
             return argv, prompt
         return [*argv, _as_argument(prompt, path)], None
@@ -163,6 +160,13 @@ class _Plain:
         if line.strip():
             self.last_text = cut(f"{self.last_text}\n{line}".strip(), MAX_RESULT)
             self._tell(Event("text", line))
+
+
+def extended(command: Sequence[str], words: Sequence[str]) -> list[str]:
+    """An agent's command with further words; the first, if it's no option, is another program."""
+    if not command or not words or words[0].startswith("-"):
+        return [*command, *words]
+    return [words[0], *command[1:], *words[1:]]
 
 
 def presented(spec: RunSpec, *, has_modes: bool) -> str:

@@ -61,8 +61,10 @@ def server(spec: RunSpec) -> dict[str, Any]:
 
 def write_mcp_config(spec: RunSpec) -> Path:
     """A file of MCP servers with ours alone."""
-    entry = {"type": "stdio", **server(spec), "timeout": SERVER_SECONDS}
-    return _written(spec, MCP_CONFIG, {"mcpServers": {SERVER: entry} if spec.mcp else {}})
+    servers = {}
+    if spec.mcp:
+        servers = {SERVER: {"type": "stdio", **server(spec), "timeout": SERVER_SECONDS}}
+    return _written(spec, MCP_CONFIG, {"mcpServers": servers})
 
 
 def allows(spec: RunSpec, kind: str) -> bool:
