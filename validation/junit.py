@@ -19,9 +19,9 @@ class BadJUnitError(ValueError):
 
 def read(path: Path) -> list[Check]:
     """One check for each test, the worst of its entries; raises BadJUnitError, OSError."""
-    merged: dict[tuple[str, str], Check] = {}
+    merged: dict[str, Check] = {}
     for check in _cases(path):
-        key = (check.file, check.id)
+        key = check.id
         known = merged.get(key)
         if known is None or _WORSE.index(check.status) > _WORSE.index(known.status):
             merged[key] = check
@@ -53,7 +53,9 @@ def _case(element: ET.Element) -> Check:
     file = collected or _module_file(element, status)
     line = element.get("line") or ""
     return Check(
-        id=file if whole and file else _identifier(element, collected),
+        # As pytest named it: its file may be another than where the test was inherited from.
+        id=_property(element, "sidecar_id")
+        or (file if whole and file else _identifier(element, collected)),
         status=status,
         message=message,
         file=file,
@@ -61,6 +63,13 @@ def _case(element: ET.Element) -> Check:
         seconds=_seconds(element.get("time")),
         markers=_markers(element),
     )
+
+
+def _property(element: ET.Element, name: str) -> str:
+    for item in element.iterfind("properties/property"):
+        if item.get("name") == name:
+            return item.get("value") or ""
+    return ""
 
 
 def _message(element: ET.Element) -> str:
@@ -101,7 +110,4 @@ def _seconds(text: str | None) -> float:
 
 
 def _markers(element: ET.Element) -> tuple[str, ...]:
-    for item in element.iterfind("properties/property"):
-        if item.get("name") == "sidecar_markers":
-            return tuple(filter(None, (item.get("value") or "").split(",")))
-    return ()
+    return tuple(filter(None, _property(element, "sidecar_markers").split(",")))

@@ -407,3 +407,31 @@ def _gone(word: str) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+INHERITED = {
+    "tests/__init__.py": "",
+    "tests/test_base.py": """
+        class TestBase:
+            size = 1
+
+            def test_size(self):
+                assert self.size < 3
+    """,
+    "tests/test_other.py": """
+        from tests.test_base import TestBase as Imported
+
+        class TestMore(Imported):
+            size = 3
+    """,
+    "conftest.py": "",
+}
+
+
+def test_an_inherited_test_has_the_name_that_pytest_gives_it(project, validate):
+    answer = validate(project(INHERITED))
+
+    assert answer.statuses() == {
+        "tests/test_base.py::TestBase::test_size": P,
+        "tests/test_other.py::TestMore::test_size": F,
+    }
