@@ -28,14 +28,14 @@ class Failures(BaseModel):
 
 def of(context: Context, operation: str) -> Failures:
     """The failures of one operation, none for an unknown one."""
-    with context.workspace.store.transaction() as transaction:
-        return Failures.model_validate(transaction.get(COLLECTION, operation) or {})
+    with context.workspace.store.view() as records:
+        return Failures.model_validate(records.get(COLLECTION, operation) or {})
 
 
 def everything(context: Context) -> dict[str, Failures]:
     """The operations that failed and have not succeeded since."""
-    with context.workspace.store.transaction() as transaction:
-        found = transaction.items(COLLECTION)
+    with context.workspace.store.view() as records:
+        found = records.items(COLLECTION)
     return {operation: Failures.model_validate(value) for operation, value in found}
 
 
