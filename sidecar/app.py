@@ -8,8 +8,7 @@ from dataclasses import replace
 
 from sidecar import __version__
 from sidecar.domain.kind import Kind
-from sidecar.engine.durable_queue import DurableQueue
-from sidecar.engine.late_queue import LateQueue, database
+from sidecar.engine.late_queue import LateQueue, opened
 from sidecar.mcp import server
 from sidecar.services.context import Client, Context, Progress
 from sidecar.services.diagnosis import FileReport, diagnose_workspace
@@ -29,12 +28,7 @@ def queueing(context: Context) -> Context:
     """The same view with the queue of runs, which is opened when it is first asked."""
     if context.queue is not None:
         return context
-    settings, user = context.settings, context.workspace.user
-
-    def make() -> DurableQueue:
-        return DurableQueue(database(settings, user), concurrent_runs=settings.concurrent_runs)
-
-    return replace(context, queue=LateQueue(make))
+    return replace(context, queue=LateQueue(lambda: opened(context)))
 
 
 def mcp_server(context: Context) -> server.McpServer:

@@ -110,6 +110,11 @@ class Settings(BaseModel):
         Scope.USER,
         Field(description="PostgreSQL database of a fleet; empty means SQLite on this machine."),
     ] = ""
+    workspace_ids: Annotated[
+        dict[str, str],
+        Scope.USER,
+        Field(description="Ids of workspaces in a fleet's database: an id, then its folder here."),
+    ] = {}
     concurrent_runs: Annotated[
         int, Scope.USER, Field(ge=1, le=64, description="Runs that one process works on at once.")
     ] = 2

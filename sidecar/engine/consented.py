@@ -59,7 +59,7 @@ class Consented:
 
 def refusal(context: Context, request: RunRequest) -> str | None:
     """Why a run may not be executed here and now, as a clause; None where it may."""
-    if context.code_allowed:
+    if context.code_allowed or trust.is_allowed(context, request):
         return None
     if request.runner != runner_of(context.settings, request.subject, request.mode):
         return f"its runner `{request.runner}` is not the one that is set here"

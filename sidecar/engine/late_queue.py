@@ -10,6 +10,7 @@ from sidecar.domain.run import RunRecord, RunRequest, RunState
 from sidecar.engine.database import Database
 from sidecar.engine.durable_queue import DurableQueue
 from sidecar.engine.sqlite_database import SqliteDatabase
+from sidecar.services.context import Context
 from sidecar.settings import Settings
 from sidecar.workspace.user_dirs import UserDirs, private
 
@@ -35,6 +36,13 @@ def database(settings: Settings, user: UserDirs) -> Database:
     return PostgresDatabase(url)
 
 
+def opened(context: Context, changed: Callable[[], None] = lambda: None) -> DurableQueue:
+    """The queue of the context's settings; ``changed`` is called when a run may have moved on."""
+    settings = context.settings
+    store = database(settings, context.workspace.user)
+    return DurableQueue(store, concurrent_runs=settings.concurrent_runs, changed=changed)
+
+
 class LateQueue:
     """``services.ports.RunQueue`` that opens its database when it is first asked."""
 
@@ -50,9 +58,11 @@ class LateQueue:
                 self._made = self._make()
             return self._made
 
-    def enqueue(self, request: RunRequest, *, state: RunState = RunState.QUEUED) -> RunRecord:
+    def enqueue(
+        self, request: RunRequest, *, state: RunState = RunState.QUEUED, reason: str = ""
+    ) -> RunRecord:
         """Put a run into the queue; the same ``run_id`` gives the run that is there already."""
-        return self._queue.enqueue(request, state=state)
+        return self._queue.enqueue(request, state=state, reason=reason)
 
     def get(self, run_id: str) -> RunRecord | None:
         """One run as it stands, None for an unknown id."""

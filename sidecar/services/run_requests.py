@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.modes_catalog import family
@@ -36,8 +38,16 @@ def queue_of(context: Context) -> RunQueue:
 
 
 def workspace_id(context: Context) -> str:
-    """The id under which the queue knows the workspace."""
-    return context.workspace.user.workspace_id(context.workspace.root)
+    """The id under which the queue knows the workspace; raises E_INVALID where a fleet has none."""
+    root = context.workspace.root
+    for given, folder in context.settings.workspace_ids.items():
+        if Path(folder).expanduser().resolve() == root:
+            return given
+    if context.settings.engine_url:
+        message = "In a fleet's database each workspace needs an id that all its hosts use."
+        hint = "Name it in the user's settings, under workspace_ids: id = folder."
+        raise SidecarError(ErrorCode.INVALID, message, hint=hint)
+    return context.workspace.user.workspace_id(root)
 
 
 def limit_seconds(settings: Settings, mode: str | None, *, scheduled: bool = True) -> int:
@@ -94,8 +104,25 @@ def enqueue_schedule(context: Context, schedule: Schedule) -> tuple[RunRecord, s
     queue = queue_of(context)
     request = for_schedule(context, schedule, slot=None)
     reason = trust.may_run(context, schedule)
+    if context.code_allowed:
+        trust.allow_run(context, request)
     state = RunState.QUEUED if reason is None else RunState.NEEDS_CONSENT
-    return queue.enqueue(request, state=state), reason
+    return queue.enqueue(request, state=state, reason=reason or ""), reason
+
+
+def release(context: Context, schedules: Iterable[Schedule]) -> list[RunRecord]:
+    """Let the runs be worked on that waited for the consent which is there now."""
+    queue, known = queue_of(context), {each.id: each for each in schedules}
+    waiting = queue.runs(
+        workspace=workspace_id(context), states=(RunState.NEEDS_CONSENT,), limit=500
+    )
+    allowed = [run for run in waiting if _may_go_on(context, run, known)]
+    return [run for run in allowed if queue.settle(run.run_id, RunState.QUEUED)]
+
+
+def _may_go_on(context: Context, run: RunRecord, known: Mapping[str, Schedule]) -> bool:
+    schedule = known.get(run.request.subject)
+    return schedule is not None and trust.may_run(context, schedule) is None
 
 
 def run_of(context: Context, run_id: str) -> RunRecord | None:

@@ -17,6 +17,8 @@ from sidecar.services.schedule_runs import SCHEDULE_KEY
 from sidecar.services.task_queue import COLLECTION, OPEN, State, Task, TaskQueue
 from sidecar.settings import runner_of
 
+# A task that stands for a run names it by this key of its context.
+RUN_KEY = "run_id"
 # Runs looked at in one call; more than this never wait in one workspace.
 MOST = 500
 _ENDED_AS: Mapping[State, RunState] = {
@@ -71,14 +73,21 @@ def waiting_for(context: Context, mode: str) -> list[Task]:
 def catch_up(queue: TaskQueue, records: Iterable[RunRecord]) -> list[Task]:
     """Let each task stand as its run does, take a run that is ready over; the tasks changed."""
     before = dict(queue.tasks)
-    by_run = {task.run_id: task for task in queue.tasks.values() if task.run_id is not None}
+    by_run = {_run_of(task): task for task in queue.tasks.values()}
     for record in records:
         task = by_run.get(record.run_id)
+        if task is not None and task.run_id is None:
+            task = queue.put(task.model_copy(update={"run_id": record.run_id}))
         if task is not None:
             _follow(queue, task, record)
         elif record.state is RunState.READY:
             queue.add(_taken_over(queue, record))
     return [task for task in queue.tasks.values() if before.get(task.id) is not task]
+
+
+def _run_of(task: Task) -> str | None:
+    """The run of a task; the runner `handoff` names it in the context of the task it makes."""
+    return task.run_id or task.context.get(RUN_KEY)
 
 
 def _follow(queue: TaskQueue, task: Task, record: RunRecord) -> None:
@@ -98,7 +107,7 @@ def _follow(queue: TaskQueue, task: Task, record: RunRecord) -> None:
 def _taken_over(queue: TaskQueue, record: RunRecord) -> Task:
     """A task that stands for a run which waits for an agent."""
     request = record.request
-    about = {SCHEDULE_KEY: request.subject, "run_id": record.run_id}
+    about = {SCHEDULE_KEY: request.subject, RUN_KEY: record.run_id}
     now = queue.now
     return Task(
         id=queue.new_id(),

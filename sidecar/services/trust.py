@@ -11,6 +11,7 @@ from typing import Any
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.modes_catalog import KnownMode
+from sidecar.domain.run import RunRequest
 from sidecar.domain.schedules import Schedule
 from sidecar.services.context import Context
 from sidecar.services.modes import known_modes
@@ -20,6 +21,8 @@ from sidecar.workspace.workspace import Workspace
 COLLECTION = "trust"
 KEY = "workspace"
 SCHEDULES = "trusted-schedules"
+RUNS = "trusted-runs"
+MAX_RUNS = 100
 NOBODY = "handoff"
 # Enough for any sane configuration; a larger one is refused rather than half shown to a person.
 MAX_PYPROJECT_BYTES = 1_000_000
@@ -177,6 +180,28 @@ def may_run(context: Context, schedule: Schedule, mode: str | None = None) -> st
         return reason
     given = consents(context.workspace).get(schedule.id)
     return _objection(given, assignment(context, schedule, mode))
+
+
+def allow_run(context: Context, request: RunRequest) -> None:
+    """Record that a person typed `sidecar run --trust` for this very run; no tool reaches this."""
+    at = context.clock().isoformat(timespec="seconds")
+    record = {"digest": _hashed(_of_run(request)), "given_at": at}
+    with context.workspace.store.transaction() as transaction:
+        for key, _ in transaction.items(RUNS)[:-MAX_RUNS]:
+            transaction.delete(RUNS, key)
+        transaction.put(RUNS, request.run_id, record)
+
+
+def is_allowed(context: Context, request: RunRequest) -> bool:
+    """Whether a person allowed exactly this run, whatever else is trusted."""
+    with context.workspace.store.transaction() as transaction:
+        record = transaction.get(RUNS, request.run_id)
+    return record is not None and record["digest"] == _hashed(_of_run(request))
+
+
+def _of_run(request: RunRequest) -> list[str | None]:
+    told = [request.run_id, request.subject, request.label, request.instructions, request.mode]
+    return [*told, request.runner]
 
 
 def waiting(context: Context, schedules: Iterable[Schedule]) -> dict[str, str]:
