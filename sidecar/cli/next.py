@@ -13,6 +13,7 @@ from sidecar.cli.arguments import add_workspace_argument
 from sidecar.cli.visible import as_json, one_line
 from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.domain.calendar import Calendar, describe, explain, slots
+from sidecar.services import suspensions, trust
 from sidecar.services.context import Context
 from sidecar.services.project import zone
 from sidecar.services.schedule_plan import Planned, planned, read, stamp
@@ -77,11 +78,24 @@ def _report(context: Context, options: argparse.Namespace) -> dict[str, Any]:
         for each in everything
         if not isinstance(each.calendar, Calendar) and each.calendar.malformed
     ]
+    report["held_back"] = list(_held_back(context, everything))
     if options.explain:
         report["calendars"] = [_calendar(each) for each in everything]
     if options.compare:
         report["compare"] = [_comparison(each) for each in everything]
     return report
+
+
+def _held_back(context: Context, everything: list[Planned]) -> Iterator[dict[str, str]]:
+    """The schedules that have slots and yet will not run, and why."""
+    able = [each.schedule for each in everything if isinstance(each.calendar, Calendar)]
+    suspended, waiting = suspensions.everything(context), trust.waiting(context, able)
+    for each in able:
+        about = {"schedule_id": each.id, "name": each.label}
+        if each.id in suspended:
+            yield {**about, "state": "suspended", "reason": suspended[each.id].reason}
+        elif each.id in waiting:
+            yield {**about, "state": "needs-consent", "reason": waiting[each.id]}
 
 
 def _run(each: Planned, slot: datetime, options: argparse.Namespace) -> dict[str, Any]:
@@ -128,6 +142,8 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
             yield f"    {each['why']}"
     if not report["runs"]:
         yield "No run is due."
+    for each in report["held_back"]:
+        yield f"{each['name']}: {each['state']}, {each['reason']}"
     for each in report.get("calendars", ()):
         yield f"{each['name']}: " + "; ".join(each["lines"])
     for each in report.get("compare", ()):

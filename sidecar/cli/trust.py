@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from sidecar.app import queueing
 from sidecar.cli.arguments import add_workspace_argument
 from sidecar.cli.main import refuse
 from sidecar.cli.visible import as_json, visible
 from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.schedules import Schedule
+from sidecar.engine.runners.catalog import command_of
 from sidecar.services import trust
 from sidecar.services.context import Context
+from sidecar.services.run_requests import release
 from sidecar.services.schedule_plan import read
 
 
@@ -34,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Show what may run here and record the consent, which any change of it ends."""
-    context = open_workspace(root_of(options))
+    context = queueing(open_workspace(root_of(options)))
     if options.revoke:
         known = trust.revoke(context.workspace)
         print("The consent is taken back." if known else "There was no consent.")
@@ -46,8 +49,13 @@ def run(options: argparse.Namespace) -> int:
     for each in offered.assignments:
         print(visible(f"\nSchedule `{each['id']}`, everything that an agent would be told:"))
         print(visible(as_json(each)))
+    for name, words in trust.runners(context.settings).items():
+        if not words and (preset := command_of(context.settings, name)):
+            print(f"The runner `{name}` starts: {' '.join(preset)}")
     if not options.show:
         trust.grant(context, offered)
+        for released in release(context, schedules):
+            print(visible(f"It may go on: {released.request.label}"))
     print(_verdict(context))
     for schedule in schedules:
         reason = trust.may_run(context, schedule)

@@ -48,8 +48,13 @@ class Entry:
 class Source(Protocol):
     """What the scheduler reads and tells; each method may raise SidecarError."""
 
-    workspace: str
-    catch_up: str
+    @property
+    def workspace(self) -> str:
+        """The workspace's id in the queue."""
+
+    @property
+    def catch_up(self) -> str:
+        """What happens to missed slots: latest, none or all."""
 
     def version(self) -> object:
         """A value that differs whenever ``load`` may give something else; cheap."""

@@ -1,0 +1,70 @@
+"""``sidecar run``: run a schedule now, or all that are due, in this process."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from sidecar.cli import consent
+from sidecar.cli.arguments import add_workspace_argument
+from sidecar.cli.following import Follower
+from sidecar.cli.visible import visible
+from sidecar.cli.workspace import open_workspace, root_of
+from sidecar.domain.run import RunRecord, RunState
+from sidecar.engine.executing import executing, look
+from sidecar.services import trust
+from sidecar.services.context import Context
+from sidecar.services.run_requests import enqueue_schedule, queue_of, workspace_id
+from sidecar.services.schedule_plan import named, read
+
+FAILED, WAITS = 1, 3
+_UNDER_WAY = (RunState.QUEUED, RunState.WAITING, RunState.RUNNING)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("name", nargs="?", help="the schedule's id or name")
+    which.add_argument("--due", action="store_true", help="what is due by the calendar, if any")
+    consent.add_trust_argument(parser)
+    add_workspace_argument(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit 0 when all succeeded, 1 when one did not, 3 when one waits for a person or an agent."""
+    context = open_workspace(root_of(options), code_allowed=consent.given(options))
+    with executing(context, scheduling=False) as own:
+        if options.due:
+            records = _due(own)
+        else:
+            records = [enqueue_schedule(own, named(read(own)[0], options.name))[0]]
+        return max([_followed(own, record) for record in records], default=0)
+
+
+def _due(context: Context) -> Sequence[RunRecord]:
+    """The runs of the slots that are due, put into the queue unless they are there."""
+    look(context)
+    queue, workspace = queue_of(context), workspace_id(context)
+    found = queue.runs(workspace=workspace, states=(*_UNDER_WAY, RunState.NEEDS_CONSENT))
+    if context.code_allowed:
+        for record in found:
+            trust.allow_run(context, record.request)
+    if not found:
+        print("Nothing is due.")
+    return found[::-1]
+
+
+def _followed(context: Context, record: RunRecord) -> int:
+    """Show the run until it rests; what it is worth as an exit code."""
+
+    def show(line: str) -> None:
+        print(visible(f"{record.request.label}  {line}"), flush=True)
+
+    ended = Follower(context, record.run_id, show).until_it_rests() or record
+    if ended.state is RunState.NEEDS_CONSENT:
+        print("A person looks at it and approves it by `sidecar trust --schedules`.")
+        return WAITS
+    if ended.state is RunState.READY:
+        print("It waits for an agent: delegate_task with action claim gives it to one.")
+        return WAITS
+    return 0 if ended.state is RunState.SUCCEEDED else FAILED
