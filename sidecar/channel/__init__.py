@@ -1,1 +1,1 @@
-"""What editors and agents start: relays a client to the workspace's sidecar, imports nothing slow."""
+"""What editors and agents start: relays a client to the workspace's sidecar, imports little."""

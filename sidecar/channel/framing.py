@@ -17,6 +17,7 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 _MAX_HEADER_BYTES = 8_192
 _HEADER = re.compile(rb"\s*content-(length|type)[ \t]*:", re.IGNORECASE)
 _LENGTH = re.compile(rb"content-length[ \t]*:[ \t]*(\d{1,12})[ \t]*\r?(\n|$)", re.IGNORECASE)
+_LAST_LENGTH = re.compile(rb"content-length[ \t]*:[ \t]*(\d{1,9})[ \t\r]*\n$", re.IGNORECASE)
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
 
 Line = bytes | None
@@ -49,7 +50,7 @@ class Incoming:
     def outgoing(self, message: bytes) -> bytes:
         """A message as this client wants to read it."""
         if self.framed:
-            return b"Content-Length: %d\r\n\r\n%b" % (len(message), message)
+            return headed(message)
         return message + b"\n"
 
 
@@ -124,3 +125,33 @@ class _Frames:
             yield None
         else:
             self._length = int(found[1])
+
+
+class Headed:
+    """The messages of a client that always sends headers, as editors do.
+
+    Names of headers are case-insensitive, their lines may end in a bare line feed (LSP 3.17, "Base
+    Protocol"), and text that something printed in front of one is passed over.
+    """
+
+    def __init__(self, source: int) -> None:
+        self._source = source
+
+    def messages(self) -> Iterator[bytes]:
+        """Every body until the end of input."""
+        length: int | None = None
+        with open(self._source, "rb", buffering=_CHUNK, closefd=False) as stream:
+            while line := stream.readline(_CHUNK):
+                if found := _LAST_LENGTH.search(line):
+                    length = int(found[1])
+                elif not line.strip() and length is not None:
+                    body = stream.read(length)
+                    if len(body) < length:
+                        return
+                    length = None
+                    yield body
+
+
+def headed(message: bytes) -> bytes:
+    """A message with its header."""
+    return b"Content-Length: %d\r\n\r\n%b" % (len(message), message)

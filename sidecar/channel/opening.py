@@ -2,9 +2,8 @@
 
 The SDK takes more than a second of processor time to import, and clients give up early: Cline
 after 3 s, Codex begins its first turn without the tools. What they ask first has the same answer
-in every workspace, so it is generated once (``mcp/manifest.py``) and told from a file. The server is
-given every message all the same; its own answers to those already answered are not sent. Standard
-library alone: whatever is imported here, every client waits for.
+in every workspace, so it is generated once (``mcp/manifest.py``) and told from a file.
+Standard library alone: whatever is imported here, every client waits for.
 """
 
 from __future__ import annotations
@@ -16,8 +15,7 @@ import sys
 import threading
 from typing import Any, NamedTuple
 
-Json = dict[str, Any]
-Id = str | int
+from sidecar.channel.message import Id, Json
 
 MANIFEST = f"{__file__.rpartition('opening')[0]}manifest.json"
 _CHUNK = 65_536
@@ -31,7 +29,7 @@ _LISTS = {
     "resources/list": "resources",
     "resources/templates/list": "resourceTemplates",
 }
-_LISTEN = "subscriptions/listen"
+LISTEN = "subscriptions/listen"
 _CHANGES = frozenset({"toolsListChanged", "promptsListChanged", "resourcesListChanged"})
 ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
@@ -87,7 +85,7 @@ class Answers:
         params = message.get("params", {})
         if not isinstance(method, str) or not isinstance(params, dict):
             return None
-        if method == _LISTEN:
+        if method == LISTEN:
             return self._acknowledgement(number, params)
         result = self._result(method, params)
         return None if result is None else {"jsonrpc": "2.0", "id": number, "result": result}

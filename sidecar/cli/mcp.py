@@ -9,8 +9,10 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
-from sidecar.channel import opening
+from sidecar.channel import opening, stdio
 from sidecar.cli.arguments import add_http_arguments, add_workspace_argument
+from sidecar.cli.lsp import alone
+from sidecar.cli.root import root_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +30,8 @@ def run(options: argparse.Namespace) -> int:
 
 def serve_stdio(options: argparse.Namespace) -> NoReturn:
     """Serve one client on stdin and stdout; its first questions are answered at once."""
+    if not (options.solo or sys.platform == "win32"):
+        stdio.serve_agent(str(root_of(options)), alone)
     begun = opening.begin()
     gc.disable()  # what is imported stays; looking for garbage among it takes a sixth of the start
     from sidecar.cli import serving  # noqa: PLC0415 - clients must not wait for it

@@ -17,6 +17,7 @@ UNAVAILABLE = 1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the script's options."""
     parser.add_argument("--mode", choices=["stdio", "http", "auto"], default="auto")
+    parser.add_argument("--solo", action="store_true", help="do everything in this one process")
     parser.add_argument("--info", action="store_true", help="print what would be served, as JSON")
     add_workspace_argument(parser)
     add_http_arguments(parser)

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 from pathlib import Path
 
-from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.cli.root import root_of
 from sidecar.services.context import Client, Context
 from sidecar.settings import LoadedSettings, load
-from sidecar.workspace.layout import find_root
 from sidecar.workspace.user_dirs import UserDirs
 from sidecar.workspace.workspace import Workspace
 
-
-def root_of(options: argparse.Namespace) -> Path:
-    """The workspace's folder that the options mean; raises SidecarError E_NOT_FOUND."""
-    given: Path | None = options.workspace
-    root = given if given is not None else find_root(Path.cwd(), os.environ)
-    if not root.is_dir():
-        raise SidecarError(
-            ErrorCode.NOT_FOUND, f"There is no folder `{root}`.", hint="Name one by --workspace."
-        )
-    return root.resolve()
+__all__ = ["open_workspace", "report_settings", "root_of"]
 
 
 def open_workspace(root: Path, *, code_allowed: bool = False) -> Context:

@@ -93,6 +93,8 @@ class Session:
         """Forget a folder that the client closed, and what was found in it."""
         checker = self._checkers.pop(uri, None)
         if checker:
+            for path in list(checker.folder.documents):
+                checker.folder.release(path)
             checker.close()
         watcher = self._watchers.pop(uri, None)
         if watcher:

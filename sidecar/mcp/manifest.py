@@ -1,6 +1,7 @@
 """The answers to a client's first questions, as the real server gives them through the SDK.
 
-``python -m sidecar.mcp.manifest`` prints what ``channel/manifest.json`` must hold; ``make docs`` writes it.
+``python -m sidecar.mcp.manifest`` prints what ``channel/manifest.json`` must hold; ``make docs``
+writes it.
 """
 
 from __future__ import annotations

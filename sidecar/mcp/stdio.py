@@ -12,7 +12,7 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
@@ -53,47 +53,64 @@ def serve(
     A tool that still runs then is left behind: its thread cannot be stopped, so the caller should
     end the process by ``os._exit``; every write is atomic.
     """
-    connection = _Connection(incoming, sink)
-    asyncio.run(connection.serve(server, answered, acknowledged))
+    asyncio.run(
+        _serve(server, Connection(incoming, partial(_written, sink)), answered, acknowledged)
+    )
     return 0
 
 
-class _Connection:
-    """One client on one pair of descriptors."""
+async def _serve(
+    server: Server[Any],
+    connection: Connection,
+    answered: Iterable[str | int],
+    acknowledged: Iterable[str | int],
+) -> None:
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    serving = asyncio.create_task(connection.serve(server, answered, acknowledged))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (serving, stopping):
+        task.cancel()
+    await asyncio.wait({serving, stopping}, timeout=GRACE_SECONDS)
+    await asyncio.to_thread(connection.finish)
 
-    def __init__(self, incoming: Incoming, sink: int) -> None:
+
+class Connection:
+    """One client whose messages come by a thread; ``write`` sends all of its bytes or raises."""
+
+    def __init__(self, incoming: Incoming, write: Callable[[bytes], None]) -> None:
         self._incoming = incoming
-        self._sink = sink
+        self._write = write
+        self._writer = threading.Thread(target=self._write_lines, name="mcp-stdout", daemon=True)
+        self.session: Session | None = None
         self._outgoing: queue.Queue[bytes | None] = queue.Queue(_BACKLOG)
         self._writing = threading.Lock()
-        self._stop = asyncio.Event()
 
     async def serve(
         self,
         server: Server[Any],
-        answered: Iterable[str | int],
-        acknowledged: Iterable[str | int],
+        answered: Iterable[str | int] = (),
+        acknowledged: Iterable[str | int] = (),
     ) -> None:
-        """Serve the client until it leaves or a signal comes."""
-        _stop_on_signals(self._stop)
-        session = Session(
+        """Serve the client until it leaves."""
+        session = self.session = Session(
             self._send,
             answered=answered,
             acknowledged=acknowledged,
             tools=server.tools if isinstance(server, McpServer) else None,
             send_now=self._send_now,
         )
-        writer = threading.Thread(target=self._write_lines, name="mcp-stdout", daemon=True)
-        writer.start()
+        self._writer.start()
         reader = partial(self._read_lines, session, asyncio.get_running_loop())
         threading.Thread(target=reader, name="mcp-stdin", daemon=True).start()
-        serving = asyncio.create_task(session.serve(server))
-        stopping = asyncio.create_task(self._stop.wait())
-        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (serving, stopping):
-            task.cancel()
-        await asyncio.wait({serving, stopping}, timeout=GRACE_SECONDS)
-        await asyncio.to_thread(self._finish, writer)
+        await session.serve(server)
+
+    def finish(self) -> None:
+        """Give what was answered a moment to be written."""
+        with suppress(queue.Full):  # a full queue has no reader, and so nobody to lose an answer
+            self._outgoing.put(None, timeout=GRACE_SECONDS)
+            self._writer.join(GRACE_SECONDS)
 
     def _read_lines(self, session: Session, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -114,27 +131,26 @@ class _Connection:
 
     def _write_lines(self) -> None:
         while (line := self._outgoing.get()) is not None:
-            if not self._written(line):
+            if not self._is_written(line):
                 return
 
     def _send_now(self, message: bytes) -> None:
-        self._written(self._incoming.outgoing(message))
+        self._is_written(self._incoming.outgoing(message))
 
-    def _written(self, line: bytes) -> bool:
-        rest = memoryview(line)
+    def _is_written(self, line: bytes) -> bool:
         try:
             with self._writing:
-                while rest:
-                    rest = rest[os.write(self._sink, rest) :]
+                self._write(line)
         except OSError:
             log.info("The client no longer reads its answers")
             return False
         return True
 
-    def _finish(self, writer: threading.Thread) -> None:
-        with suppress(queue.Full):  # a full queue has no reader, and so nobody to lose an answer
-            self._outgoing.put(None, timeout=GRACE_SECONDS)
-            writer.join(GRACE_SECONDS)
+
+def _written(sink: int, line: bytes) -> None:
+    rest = memoryview(line)
+    while rest:
+        rest = rest[os.write(sink, rest) :]
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

@@ -305,9 +305,9 @@ streams = stdio.claim()
 print("printed in Python")
 os.write(1, b"written to descriptor 1\\n")
 subprocess.run([sys.executable, "-c", "print('printed by a child'); print(repr(input()))"])
-from sidecar.cli import lsp
+from sidecar.cli import editing
 from sidecar.lsp import run
-sys.exit(run.on_stdio(lsp._open_context, streams))
+sys.exit(run.on_stdio(editing.open_context, streams))
 """
 
 

@@ -1,0 +1,166 @@
+"""An agent's session as a channel sees it: what it asked, and what another sidecar must know."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from sidecar.channel.message import (
+    OWN,
+    Id,
+    Json,
+    encoded,
+    is_own,
+    notification,
+    parsed,
+    refusal,
+    request_id,
+)
+from sidecar.channel.opening import ACKNOWLEDGED, LISTEN, SUBSCRIPTION, Answers
+
+GONE = -32000
+_ANSWER = re.compile(rb'\{"jsonrpc":"2\.0","id":(-?\d+|"(?:[^"\\]|\\.)*"),"(result|error)":')
+_CHANGES = (
+    ("tools", "toolsListChanged"),
+    ("prompts", "promptsListChanged"),
+    ("resources", "resourcesListChanged"),
+)
+
+
+class Agent:
+    """What one client of MCP has said and still waits for."""
+
+    def __init__(self, manifest: Json) -> None:
+        self._answers = Answers(manifest)
+        self._initialize: Json | None = None
+        self._initialized = False
+        self._greeted = False
+        self._under_way: dict[Id, Json] = {}
+        self._listening: dict[Id, Json] = {}
+        self._acknowledged: set[Id] = set()
+        self._subscribed: dict[str, None] = {}
+        self._told_of_lists = False
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the client waits for an answer; streams are answered when they end."""
+        return bool(self._under_way)
+
+    def took(self, body: bytes | None, *, connected: bool) -> tuple[list[bytes], bool]:
+        """Answer what the manifest can tell while there is no sidecar, and note the rest."""
+        message = parsed(body)
+        method, number = message.get("method"), request_id(message)
+        answer = None if connected else self._answers.to(message)
+        if method == "notifications/initialized":
+            self._initialized = True
+        if not isinstance(method, str) or number is None:
+            return [], connected or method != "notifications/initialized"
+        if method == "initialize" and self._initialize is None:
+            self._initialize, self._greeted = message, answer is not None
+            if answer is None:
+                self._under_way[number] = message
+            return _bodies(answer), connected
+        if method == LISTEN:
+            self._listening[number] = message
+            if answer is not None:
+                self._acknowledged.add(number)
+            return _bodies(answer), connected
+        if answer is not None:
+            self._told_of_lists |= method.endswith("/list")
+            return _bodies(answer), False
+        self._under_way[number] = _kept(method, message)
+        return [], True
+
+    def told(self, body: bytes) -> tuple[bool, list[bytes]]:
+        """Note what was answered; what answers the channel itself is not passed on."""
+        found = _ANSWER.match(body)
+        if found is None:
+            return not self._is_second_acknowledgement(body), []
+        number = json.loads(found[1])
+        if is_own(number):
+            return False, []
+        asked = self._under_way.pop(number, None)
+        self._listening.pop(number, None)
+        if asked is not None and found[2] == b"result":
+            self._noted(asked)
+        return True, []
+
+    def lost(self, reason: str) -> list[bytes]:
+        """An error for each call that nobody will answer now."""
+        kept = {
+            number: asked
+            for number, asked in self._under_way.items()
+            if asked is self._initialize and "cannot" not in reason
+        }
+        failed = [number for number in self._under_way if number not in kept]
+        self._under_way = kept
+        return [encoded(refusal(number, GONE, reason)) for number in failed]
+
+    def replay(self) -> list[bytes]:
+        """The handshake, the subscriptions and the streams."""
+        messages: list[Json] = []
+        if self._initialize is not None:
+            own = {"id": f"{OWN}initialize"} if self._greeted else {}
+            messages.append({**self._initialize, **own})
+            if self._initialized:
+                messages.append(notification("notifications/initialized"))
+        for uri in self._subscribed:
+            params = {"uri": uri}
+            again = {"jsonrpc": "2.0", "id": f"{OWN}{uri}", "method": "resources/subscribe"}
+            messages.append({**again, "params": params})
+        messages += self._listening.values()
+        return [encoded(each) for each in messages]
+
+    def resumed(self) -> list[bytes]:
+        """Nothing: an agent sees no difference."""
+        return []
+
+    def controlled(self, control: Json) -> list[bytes]:
+        """That the lists have changed, where the sidecar has others than the manifest told."""
+        if "manifest" not in control:
+            return []
+        told: list[Json] = []
+        if self._initialized and self._told_of_lists:
+            told += [notification(f"notifications/{name}/list_changed") for name, _ in _CHANGES]
+        for number, message in self._listening.items():
+            wanted = message["params"].get("notifications", {})
+            meta = {"_meta": {SUBSCRIPTION: number}}
+            told += [
+                notification(f"notifications/{name}/list_changed", params=meta)
+                for name, key in _CHANGES
+                if wanted.get(key)
+            ]
+        return [encoded(each) for each in told]
+
+    def _noted(self, asked: Json) -> None:
+        method, uri = asked["method"], asked.get("params", {}).get("uri")
+        if method == "initialize":
+            self._greeted = True
+        elif method == "resources/subscribe":
+            self._subscribed[uri] = None
+        elif method == "resources/unsubscribe":
+            self._subscribed.pop(uri, None)
+
+    def _is_second_acknowledgement(self, body: bytes) -> bool:
+        """Whether the client has been told already that its stream has begun."""
+        if ACKNOWLEDGED.encode() not in body[:200]:
+            return False
+        message = parsed(body)
+        number = (message.get("params") or {}).get("_meta", {}).get(SUBSCRIPTION)
+        if message.get("method") != ACKNOWLEDGED or number not in self._listening:
+            return False
+        known = number in self._acknowledged
+        self._acknowledged.add(number)
+        return known
+
+
+def _kept(method: str, message: Json) -> Json:
+    """As much of a request as is needed until its answer: not a file's content."""
+    if method in {"resources/subscribe", "resources/unsubscribe"}:
+        params = message.get("params")
+        return {"method": method, "params": params if isinstance(params, dict) else {}}
+    return {"method": method}
+
+
+def _bodies(message: Json | None) -> list[bytes]:
+    return [] if message is None else [encoded(message)]

@@ -1,0 +1,85 @@
+"""Where a workspace's sidecar is found: its lock, its socket and its log, on the user's side.
+
+Nothing lies in the workspace: a socket's name may have 108 bytes, a workspace may be read-only, and
+a clone must not bring a socket along. The lock's file is never removed, so that a lock held on it
+is the truth; whatever else lies here may be removed at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from binascii import crc32
+from collections.abc import Mapping
+from typing import NamedTuple
+
+APPLICATION = "loop-orchestrator"
+# Linux takes 108 bytes with the final zero, macOS 104.
+MOST_SOCKET_BYTES = 100
+
+
+class Place(NamedTuple):
+    """One workspace's folder on the user's side, and the workspace."""
+
+    root: str
+    folder: str
+
+    @property
+    def lock(self) -> str:
+        """The file whose lock the sidecar holds while it lives."""
+        return f"{self.folder}/lock"
+
+    @property
+    def socket(self) -> str:
+        """The socket's address."""
+        return f"{self.folder}/socket"
+
+    @property
+    def log(self) -> str:
+        """Where a sidecar without a terminal writes."""
+        return f"{self.folder}/sidecar.log"
+
+
+def place_of(root: str, environ: Mapping[str, str] = os.environ) -> Place:
+    """The place of the workspace at a folder; creates nothing, raises OSError without the folder.
+
+    A folder that was moved, or deleted and made anew, is another workspace.
+    """
+    real = os.path.realpath(root)
+    found = os.stat(real)  # noqa: PTH116 - pathlib would cost every client its import
+    key = f"{found.st_dev:x}-{found.st_ino:x}-{crc32(os.fsencode(real)):08x}"
+    folder = f"{runtime_folder(environ)}/{key}"
+    if len(os.fsencode(folder)) + len("/socket") > MOST_SOCKET_BYTES:
+        folder = f"{_in_temporary(environ)}/{crc32(os.fsencode(folder)):08x}-{key}"
+    return Place(real, folder)
+
+
+def prepare(place: Place) -> None:
+    """Create the folder, for its owner alone; raises OSError where it is somebody else's."""
+    parent = os.path.dirname(place.folder)  # noqa: PTH120
+    os.makedirs(parent, mode=0o700, exist_ok=True)  # noqa: PTH103
+    for folder in (parent, place.folder):
+        try:
+            os.mkdir(folder, 0o700)  # noqa: PTH102
+        except FileExistsError:
+            found = os.lstat(folder)
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+                message = "the sidecar's runtime folder belongs to somebody else"
+                raise PermissionError(1, message, folder) from None
+
+
+def runtime_folder(environ: Mapping[str, str] = os.environ) -> str:
+    """The user's folder of what lives as long as processes do."""
+    if environ.get("SIDECAR_HOME"):
+        return os.path.abspath(environ["SIDECAR_HOME"]) + "/run"  # noqa: PTH100
+    if environ.get("XDG_RUNTIME_DIR"):
+        return f"{environ['XDG_RUNTIME_DIR']}/{APPLICATION}"
+    if sys.platform == "darwin":
+        return f"{environ.get('HOME', '')}/Library/Caches/TemporaryItems/{APPLICATION}"
+    return _in_temporary(environ)
+
+
+def _in_temporary(environ: Mapping[str, str]) -> str:
+    user = os.getuid() if sys.platform != "win32" else 0
+    return f"{environ.get('TMPDIR', '').rstrip('/') or '/tmp'}/{APPLICATION}-{user}"  # noqa: S108 - its owner and mode are checked

@@ -1,0 +1,215 @@
+"""One client and the workspace's sidecar: what one says reaches the other, whatever ends between.
+
+When the sidecar dies, the next one is given the session as it was (each dialect knows what that
+is), and the client learns of it by the answers to what was under way.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from sidecar.channel.frames import CONTROL, DRAINED, END, MESSAGE, TOO_LONG, frame, frames
+from sidecar.channel.message import Json, parsed
+from sidecar.channel.seat import Link, Unavailable
+
+# Cline sends SIGTERM 250 ms after it has closed our input.
+GRACE_SECONDS = 0.15
+_QUICK_DEATH_SECONDS = 20.0
+_LONGEST_PAUSE_SECONDS = 10.0
+
+Body = bytes | None
+Connect = Callable[[bool], Link]
+
+
+class Dialect(Protocol):
+    """What a relay must know of its client's protocol."""
+
+    def took(self, body: Body, *, connected: bool) -> tuple[list[bytes], bool]:
+        """Note a message of the client: what to answer at once, and whether to pass it on."""
+
+    def told(self, body: bytes) -> tuple[bool, list[bytes]]:
+        """Note a message of the sidecar: whether to pass it on, and what to answer the sidecar."""
+
+    def lost(self, reason: str) -> list[bytes]:
+        """What the client is told when the sidecar that it talked to is gone."""
+
+    def replay(self) -> list[bytes]:
+        """The session so far, for a sidecar that knows nothing of it."""
+
+    def resumed(self) -> list[bytes]:
+        """What the client is told when another sidecar knows the session."""
+
+    def controlled(self, control: Json) -> list[bytes]:
+        """What the client is told after a word of the sidecar to the channel."""
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the client waits for an answer."""
+
+
+class Relay:
+    """The client on one side, one sidecar after the other on the other side.
+
+    ``connect`` gives a link and is told whether it is for a session that has begun already.
+    """
+
+    def __init__(
+        self, dialect: Dialect, connect: Connect, tell: Callable[[bytes], None], name: str
+    ) -> None:
+        self._dialect = dialect
+        self._connect = connect
+        self._tell = tell
+        self._name = name
+        self._turn = threading.Lock()
+        self._asked = threading.Condition(self._turn)
+        self._link: Link | None = None
+        self._waiting: list[Body] = []
+        self._began = False
+
+    def begin(self) -> None:
+        """Find or start a sidecar, beside."""
+        threading.Thread(target=self._stay_connected, name="relay", daemon=True).start()
+
+    def take(self, body: Body) -> None:
+        """Answer a message of the client or pass it on."""
+        with self._turn:
+            answers, passed = self._dialect.took(body, connected=self._link is not None)
+            for answer in answers:
+                self._tell(answer)
+            if passed:
+                if self._link is None:
+                    self._waiting.append(body)
+                else:
+                    self._link.send(_framed(body))
+            self._asked.notify_all()
+
+    def end(self) -> None:
+        """The client has gone: give what is nearly answered a moment."""
+        with self._turn:
+            if self._link is not None:
+                self._link.send(frame(END))
+        until = time.monotonic() + GRACE_SECONDS
+        while self._dialect.unanswered and time.monotonic() < until:
+            time.sleep(0.002)
+
+    def _stay_connected(self) -> None:
+        deaths = 0
+        while True:
+            began = time.monotonic()
+            reason = self._serve_once()
+            quick = time.monotonic() - began < _QUICK_DEATH_SECONDS
+            deaths = deaths + 1 if quick and reason == "died" else 0
+            if deaths > 1:
+                time.sleep(min(0.1 * 2**deaths, _LONGEST_PAUSE_SECONDS))
+            if reason in {"stopped", "refused"}:
+                self._wait_for_client()
+
+    def _serve_once(self) -> str:
+        """Relay for one sidecar until its end; returns how it ended."""
+        try:
+            link = self._connect(self._began)
+        except (Unavailable, OSError) as error:
+            self._refuse(f"The sidecar cannot be reached: {_sentence(error)}")
+            return "refused"
+        with self._turn:
+            self._pass_on(link)
+        reason = "died"
+        for kind, body in frames(link.stream):
+            if kind == MESSAGE:
+                self._relay(link, body)
+            elif kind == CONTROL:
+                reason = self._obey(link, body) or reason
+        link.close()
+        with self._turn:
+            if self._link is not None:
+                self._link = None
+                self._fail(_WORDS[reason])
+        return reason
+
+    def _pass_on(self, link: Link) -> None:
+        """Give a sidecar the session, and what the client has said since nobody listened."""
+        for body in self._dialect.replay():
+            link.send(frame(MESSAGE, body))
+        for waiting in self._waiting:
+            link.send(_framed(waiting))
+        self._waiting.clear()
+        self._link = link
+        if self._began:
+            for body in self._dialect.resumed():
+                self._tell(body)
+        self._began = True
+
+    def _relay(self, link: Link, body: bytes) -> None:
+        passed, back = self._dialect.told(body)
+        if passed:
+            self._tell(body)
+        for each in back:
+            link.send(frame(MESSAGE, each))
+
+    def _obey(self, link: Link, body: bytes) -> str | None:
+        control = parsed(body)
+        if "exit" in control:
+            os._exit(int(control["exit"]))
+        with self._turn:
+            if "drain" in control:
+                self._link = None
+                link.send(frame(DRAINED))
+            for each in self._dialect.controlled(control):
+                self._tell(each)
+        return str(control["ends"]) if "ends" in control else None
+
+    def _refuse(self, reason: str) -> None:
+        sys.stderr.write(f"sidecar {self._name}: {reason}\n")
+        with self._turn:
+            self._waiting.clear()
+            self._fail(reason)
+
+    def _fail(self, reason: str) -> None:
+        for each in self._dialect.lost(reason):
+            self._tell(each)
+
+    def _wait_for_client(self) -> None:
+        with self._turn:
+            while not self._waiting:
+                self._asked.wait()
+
+
+_WORDS = {
+    "died": "The sidecar ended while this was under way; another one takes its place."
+    " Read the state before you ask for a change again.",
+    "stopped": "The sidecar was stopped while this was under way; the next request starts it again."
+    " Read the state before you ask for a change again.",
+    "moved": "The sidecar gave way to another while this was under way."
+    " Read the state before you ask for a change again.",
+    "gone": "The workspace's folder has gone.",
+}
+
+
+def _framed(body: Body) -> bytes:
+    return frame(TOO_LONG) if body is None else frame(MESSAGE, body)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}."
+    return str(error)
+
+
+def written(descriptor: int, lock: threading.Lock, code: int) -> Callable[[bytes], None]:
+    """Write whole messages to the client; one that no longer reads ends the process."""
+
+    def write(data: bytes) -> None:
+        rest = memoryview(data)
+        with lock:
+            try:
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
+            except OSError:
+                os._exit(code)
+
+    return write

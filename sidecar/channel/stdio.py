@@ -1,0 +1,108 @@
+"""A channel on standard input and output: an agent's, or an editor's."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import NoReturn
+from urllib.parse import unquote, urlsplit
+
+from sidecar.channel import lifeline
+from sidecar.channel.framing import Headed, Incoming, headed
+from sidecar.channel.lsp import Editor
+from sidecar.channel.mcp import Agent
+from sidecar.channel.message import Json
+from sidecar.channel.opening import claim, manifest
+from sidecar.channel.place import Place, place_of
+from sidecar.channel.relay import Relay, written
+from sidecar.channel.seat import Link, Unavailable, find_or_start, greeting
+
+SIGNALLED = 128
+# Ends a process that fails inside as `exit` without `shutdown` does (LSP 3.17, "Exit").
+ABRUPT = 1
+
+Alone = Callable[[Place, Json], Link]
+
+
+def serve_agent(root: str, alone: Alone) -> NoReturn:
+    """Relay a client of MCP until it leaves; ``alone`` serves it where no sidecar can be had."""
+    wire = claim()
+    lifeline.on_signals(lambda _: 0)
+    lifeline.follow_parent(0)
+    incoming = Incoming(wire.source)
+    write = written(wire.sink, threading.Lock(), 0)
+    known = manifest()
+
+    def connect(began: bool) -> Link:  # noqa: FBT001
+        return _connected("mcp", root, alone, began=began)
+
+    relay = Relay(Agent(known), connect, lambda body: write(incoming.outgoing(body)), "mcp")
+    relay.begin()
+    for messages in incoming.messages():
+        for message in messages:
+            relay.take(message)
+    relay.end()
+    os._exit(0)
+
+
+def serve_editor(fallback_root: Callable[[], str], alone: Alone) -> NoReturn:
+    """Relay a client of LSP until it leaves; its first folder is the workspace."""
+    wire = claim()
+    lifeline.on_signals(lambda number: SIGNALLED + number)
+    lifeline.follow_parent(ABRUPT)
+    write = written(wire.sink, threading.Lock(), ABRUPT)
+    chosen: list[str] = []
+
+    def connect(began: bool) -> Link:  # noqa: FBT001
+        return _connected("lsp", chosen[0], alone, began=began)
+
+    def begin(first: Json) -> None:
+        chosen.append(folder_of(first) or fallback_root())
+        process = (first.get("params") or {}).get("processId")
+        if isinstance(process, int):
+            lifeline.follow(process, ABRUPT)
+        relay.begin()
+
+    editor = Editor(begin)
+    relay = Relay(editor, connect, lambda body: write(headed(body)), "lsp")
+    for message in Headed(wire.source).messages():
+        relay.take(message)
+    relay.end()
+    os._exit(0 if editor.shut_down else ABRUPT)
+
+
+def folder_of(initialize: Json) -> str | None:
+    """The first folder that an editor opens, None where it opens none on this machine."""
+    params = initialize.get("params")
+    if initialize.get("method") != "initialize" or not isinstance(params, dict):
+        return None
+    folders = params.get("workspaceFolders")
+    named = [each.get("uri") for each in folders or [] if isinstance(each, dict)]
+    for uri in [*named, params.get("rootUri")]:
+        if isinstance(uri, str) and uri.startswith("file:"):
+            path = unquote(urlsplit(uri).path)
+            if os.path.isdir(path):  # noqa: PTH112
+                return path
+    return None
+
+
+def _connected(face: str, root: str, alone: Alone, *, began: bool) -> Link:
+    try:
+        place = place_of(root)
+    except OSError:
+        told = "The workspace's folder cannot be found any more. Start again where it is now."
+        raise Unavailable(told) from None
+    hello = greeting(face, place, began=began)
+    try:
+        return find_or_start(place, hello)
+    except (Unavailable, OSError) as error:
+        return _alone(place, hello, alone, error)
+
+
+def _alone(place: Place, hello: Json, alone: Alone, error: Exception) -> Link:
+
+    told = f"serving alone, because no sidecar can be had: {error}"
+    sys.stderr.write(f"sidecar {hello['face']}: {told}\n")
+    return alone(place, hello)

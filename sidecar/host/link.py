@@ -1,0 +1,83 @@
+"""One channel as the sidecar sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, BinaryIO
+
+from sidecar.channel.frames import CONTROL, DRAINED, END, MESSAGE, frame, frames, line
+
+Json = dict[str, Any]
+
+
+class ChannelLink:
+    """A channel: its greeting, its messages, and what it is told.
+
+    Whatever sends may be called by any thread, and waits for a client that reads slowly.
+    """
+
+    def __init__(self, hello: Json, connection: socket.socket, stream: BinaryIO) -> None:
+        self.hello = hello
+        self.since = time.time()
+        self.client = ""
+        # Set by whoever serves the link: the calls that were not answered yet.
+        self.under_way: Callable[[], list[str]] = list
+        self._connection = connection
+        self._stream = stream
+        self._sending = threading.Lock()
+        self._drained = threading.Event()
+        self._drain_asked = False
+
+    @property
+    def face(self) -> str:
+        """Which protocol its client speaks."""
+        return str(self.hello.get("face"))
+
+    def answer(self, value: Json) -> None:
+        """Answer the greeting."""
+        self.write(line(value))
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; raises OSError where the channel has gone."""
+        with self._sending:
+            self._connection.sendall(data)
+
+    def outgoing(self, message: bytes) -> bytes:
+        """A message for the client, with what the channel needs to find its end."""
+        return frame(MESSAGE, message)
+
+    def control(self, value: Json) -> None:
+        """Tell the channel itself, if it is still there."""
+        with suppress(OSError):
+            self.write(frame(CONTROL, line(value)))
+
+    def messages(self) -> Iterator[list[bytes | None]]:
+        """The client's messages until its end; None stands for one over the limit."""
+        for kind, body in frames(self._stream):
+            if kind == END:
+                return
+            if kind == DRAINED:
+                self._drained.set()
+            else:
+                yield [body if kind == MESSAGE else None]
+
+    async def drain(self) -> None:
+        """Wait until the channel sends no more and everything that it sent was answered."""
+        if not self._drain_asked:
+            self._drain_asked = True
+            self.control({"drain": True})
+        while not self._drained.is_set() or self.under_way():  # noqa: ASYNC110 - set by threads
+            await asyncio.sleep(0.01)
+
+    def close(self, ends: str | None = None) -> None:
+        """End the connection, saying why."""
+        if ends:
+            self.control({"ends": ends})
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
