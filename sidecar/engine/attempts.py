@@ -70,7 +70,9 @@ class Attempts:
         self, request: RunRequest, memory: RunMemory, folder: RunFolder, number: int
     ) -> RunSpec:
         context = self.context
-        limit = run_limits.attempt_limit(context, request)
+        begun = memory.get("started")
+        since = datetime.fromisoformat(begun["value"]) if begun else None
+        limit = run_limits.attempt_limit(context, request, since)
         before = memory.get(f"outcome-{number - 1}") or {}
         about = prompt.Attempt(memory.name, number, limit, str(before.get("reason", "")))
         text = prompt.build(context, request, about)

@@ -21,7 +21,6 @@ from sidecar.engine.run_memory import RunMemory
 from sidecar.services import escalation, failures, schedule_bookkeeping, suspensions
 from sidecar.services.context import Context
 from sidecar.services.memory_log import append_memory
-from sidecar.services.task_queue import OPEN, State, TaskQueue
 
 SECTION = "system_updates"
 MAX_RESULT = 4_000
@@ -72,7 +71,6 @@ class Ending:
             state = RunState.ESCALATED
         self._close_row(state)
         self._note_schedule()
-        self._settle_task(state)
         reason = self._reason(state, counted)
         if state is RunState.ESCALATED:
             self._escalate(counted["count"], reason)
@@ -135,20 +133,6 @@ class Ending:
                 self.context, self.request.subject, started=self.started, task_id=self.memory.name
             ),
         )
-
-    def _settle_task(self, state: RunState) -> None:
-        """Close the delegated task that the run worked on, unless somebody has."""
-        if self.request.origin is not Origin.TASK or state is RunState.READY:
-            return
-        ends = {RunState.SUCCEEDED: State.DONE, RunState.ESCALATED: State.ESCALATED}
-        end = ends.get(state, State.FAILED)
-        with self.context.workspace.store.transaction() as records:
-            queue = TaskQueue(records, self.context.clock())
-            task = queue.tasks.get(self.request.subject)
-            if task is not None and task.state in OPEN:
-                text = str(self.last.get("text") or "")[:MAX_RESULT]
-                error = None if end is State.DONE else _error(self.last)
-                queue.finish(task, end, result=text or None, error=error)
 
     def _reason(self, state: RunState, counted: dict[str, Any]) -> str:
         parts = [_error(self.last) if self.outcomes else "No attempt came to its end."]

@@ -5,6 +5,7 @@ As whom it is done stands apart, because agents that have the mode need not be t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from sidecar.services.modes import find_mode
 MAX_PROMPT = 40_000
 MAX_INSTRUCTIONS = 16_000
 MAX_ROLE = 6_000
+MAX_EXTRA = 4_000
 MIN_PART = 400
 
 _UNATTENDED = """\
@@ -74,6 +76,10 @@ def build(context: Context, request: RunRequest, attempt: Attempt) -> str:
 
 def _order(request: RunRequest, attempt: Attempt) -> Iterator[str]:
     yield f"# {request.label}\n{cut(request.instructions.strip(), MAX_INSTRUCTIONS)}"
+    for title in ("context", "requirements"):
+        if told := request.extra.get(title):
+            text = json.dumps(told, indent=1, ensure_ascii=False, default=str)
+            yield f"# {title.capitalize()}\n{cut(text, MAX_EXTRA)}"
     minutes = attempt.limit_seconds / 60
     bounds = f"This is run `{attempt.task_id}`; it is ended after {minutes:.4g} minutes."
     if attempt.number > 1:

@@ -1,37 +1,30 @@
-"""How long a run may take: by its stage, its kind, and what a delegated task has left."""
+"""How long an attempt may take: its stage, its kind, and what a delegated task has left."""
 
 from __future__ import annotations
 
-from sidecar.domain.modes_catalog import family
+from datetime import datetime
+
 from sidecar.domain.run import Origin, RunRequest
 from sidecar.services.context import Context
+from sidecar.services.run_requests import limit_seconds
 from sidecar.services.task_queue import Task, TaskQueue
-from sidecar.settings import Settings
 
 
-def stage_limit(settings: Settings, mode: str | None, priority: str) -> int:
-    """Seconds that one attempt in a mode may take; implementation has its priority's limit."""
-    by_stage = {
-        "planning": settings.planning_limit_seconds,
-        "validation": settings.validation_limit_seconds,
-        "quality": settings.quality_limit_seconds,
-    }
-    scheduled = priority == "schedule"
-    kind = settings.schedule_limit_seconds if scheduled else settings.todo_limit_seconds
-    return by_stage.get(family(mode or "") or "", kind)
+def attempt_limit(context: Context, request: RunRequest, begun: datetime | None = None) -> float:
+    """Seconds that an attempt of this run, begun at that instant, may take from now on.
 
-
-def attempt_limit(context: Context, request: RunRequest) -> float:
-    """Seconds that an attempt of this run may take from now on, at least one."""
+    All attempts at a delegated task share its budget. At least one second is left.
+    """
+    scheduled = request.priority == "schedule"
     limits = [
         float(request.limit_seconds),
-        float(stage_limit(context.settings, request.mode, request.priority)),
+        float(limit_seconds(context.settings, request.mode, scheduled=scheduled)),
     ]
     task = delegated(context, request)
     if task is not None:
         now = context.clock()
-        begun = task.claimed_at or now
-        limits.append(task.budget_seconds - (now - begun).total_seconds())
+        since = begun or task.claimed_at or now
+        limits.append(task.budget_seconds - (now - since).total_seconds())
         if task.deadline is not None:
             limits.append((task.deadline - now).total_seconds())
     return max(1.0, min(limits))
