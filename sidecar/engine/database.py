@@ -46,5 +46,8 @@ class Database(Protocol):
     def dead(self, executors: Collection[str]) -> frozenset[str]:
         """Those whose process certainly lives no more."""
 
+    def alive(self, executors: Collection[str]) -> frozenset[str]:
+        """Those whose process certainly lives; of the rest some may be about to return."""
+
     def close(self) -> None:
         """Disappear, and release everything."""

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from sidecar.domain.run import RunRecord, RunRequest, RunState
 from sidecar.engine import run_table
+from sidecar.engine.claimed_root import claim_root
 from sidecar.engine.clock import Clock
 from sidecar.engine.database import Database, Session
 from sidecar.engine.run_json import milliseconds
@@ -115,6 +116,15 @@ class DurableQueue:
             if not self._listening:
                 self._listening = True
                 self._database.listen(self._wake)
+
+    def execute_at(self, workspace: str, root: Path) -> None:
+        """Say that this process executes a workspace in a folder, before it works on its runs.
+
+        Raises E_CONFLICT where a live process executes the same id in another folder.
+        """
+        self.listen()
+        self._worker.appear()
+        claim_root(self._database, self.executor, workspace, root)
 
     def work(self, work: Work, *, workspace: str | None = None) -> None:
         """Start to work on the runs of one workspace, or of every one that has no other work."""

@@ -20,12 +20,12 @@ SCHEMA = "sidecar"
 _SERIAL = 0x51DECA4
 _ALIVE = 0x51DECA5
 # The server finds a silent host dead after 6 + 3 x 3 seconds; such a host has stopped before.
-_LEASE_SECONDS = 8.0
+_LEASE_SECONDS = 6.0
 _KEEPALIVE = "-c tcp_keepalives_idle=6 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3"
 # A process whose connection breaks is back within this, and others wait that long for it; a
 # server that was just started waits longer, because everybody has to come back.
 _RETURN_SECONDS = 1.5
-_RESTART_SECONDS = 15.0
+_RESTART_SECONDS = 8.0
 _AGAIN_SECONDS = 0.25
 _WAIT_SECONDS = 20.0
 _HEAR_SECONDS = 30.0
@@ -165,8 +165,12 @@ class PostgresDatabase:
             age = session.rows("SELECT extract(epoch FROM now() - pg_postmaster_start_time())")
             if float(age[0][0]) < _RESTART_SECONDS:
                 return []
-            query = "SELECT pg_try_advisory_xact_lock(?, hashtext(?))"
-            return [each for each in executors if session.rows(query, _ALIVE, each)[0][0]]
+            return _unlocked(session, executors)
+
+    def alive(self, executors: Collection[str]) -> frozenset[str]:
+        """Those whose lock is held."""
+        with self.transaction(serial=False) as session:
+            return frozenset(executors).difference(_unlocked(session, executors))
 
     def close(self) -> None:
         """Disappear, and release everything."""
@@ -178,6 +182,11 @@ class PostgresDatabase:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _unlocked(session: Session, executors: Collection[str]) -> list[str]:
+    query = "SELECT pg_try_advisory_xact_lock(?, hashtext(?))"
+    return [each for each in executors if session.rows(query, _ALIVE, each)[0][0]]
 
 
 def _explained(error: psycopg.Error) -> SidecarError:

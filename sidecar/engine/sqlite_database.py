@@ -117,6 +117,10 @@ class SqliteDatabase:
         """Those whose lock can be taken."""
         return frozenset(each for each in executors if self._is_dead(each))
 
+    def alive(self, executors: Collection[str]) -> frozenset[str]:
+        """Those whose lock is held."""
+        return frozenset(executors) - self.dead(executors)
+
     def _is_dead(self, executor: str) -> bool:
         lock = _lock(private(self._executors) / f"{executor}.lock")
         try:

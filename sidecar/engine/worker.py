@@ -63,18 +63,29 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._reached = time.monotonic()
         self._told = False
+        self._visible = False
 
     def add(self, work: Work, workspace: str | None) -> None:
         """Work on a workspace's runs from now on; the first call makes the process visible."""
         with self._guard:
+            self._appear()
             self._works[workspace] = work
             if self._thread is None:
-                self._database.appear(self._executor)
                 self._thread = threading.Thread(
                     target=self._serve, name="run-queue-dispatcher", daemon=True
                 )
                 self._thread.start()
         self.wake()
+
+    def appear(self) -> None:
+        """Let other processes see that this one lives."""
+        with self._guard:
+            self._appear()
+
+    def _appear(self) -> None:
+        if not self._visible:
+            self._database.appear(self._executor)
+            self._visible = True
 
     def remove(self, workspace: str | None) -> None:
         """Start none of a workspace's runs any more, and put back those under way."""
