@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property
+from typing import NamedTuple
 
 from sidecar.domain.edit import Edit, apply_edits
+from sidecar.domain.kept import Recent
 from sidecar.domain.markdown import Heading, LineKind, Markdown
 from sidecar.domain.markdown import parse as parse_markdown
 from sidecar.domain.source import Source, Span
@@ -27,6 +29,8 @@ LABELS = ("Finding", "Command", "Achievement", "Insight")
 
 _ENTRY = re.compile(r"\[([^\]]*)\][ \t]*\[([^\]]*)\][ \t]*(?:-|–|—)[ \t]*(.*)\Z")
 _MARK = re.compile(r"<!-- sidecar:([A-Za-z0-9._-]{1,64}) -->[ \t]*\Z")
+# One writer reads again what the one before it has just written. In characters.
+_MOST_KNOWN = 200_000
 _LIST = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]")
 
 
@@ -72,15 +76,51 @@ class Entry:
         return self.last_line - self.line + 1
 
 
+class Placed(NamedTuple):
+    """An entry as it was read once, and how far from there it stands now."""
+
+    entry: Entry
+    lines: int = 0
+    characters: int = 0
+
+    def moved(self, index: int) -> Entry:
+        """The entry where it stands now, as the one of this number."""
+        entry, by = self.entry, self.characters
+        if not self.lines and not by and entry.index == index:
+            return entry
+        return replace(
+            entry,
+            index=index,
+            line=entry.line + self.lines,
+            last_line=entry.last_line + self.lines,
+            span=entry.span.moved(by),
+            heading=entry.heading.moved(by),
+            body=entry.body.moved(by),
+        )
+
+
 @dataclass(frozen=True)
 class MemoryFile:
-    """A parsed memory file."""
+    """A parsed memory file; its entries are moved to where they stand when they are asked for."""
 
     source: Source
     path: str
-    markdown: Markdown
     sections: tuple[Section, ...]
-    entries: tuple[Entry, ...]
+    placed: tuple[Placed, ...]
+    closer: str = ""
+    """The line that would close the fence or HTML block left open at the end, if any."""
+    blocks: Markdown | None = field(default=None, repr=False, compare=False)
+    """What the text was parsed to; None where the model was worked out from another one."""
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """All entries, in order."""
+        return tuple(each.moved(index) for index, each in enumerate(self.placed))
+
+    @cached_property
+    def markdown(self) -> Markdown:
+        """The block structure of the text."""
+        return self.blocks or parse_markdown(self.source)
 
     @property
     def line_count(self) -> int:
@@ -97,32 +137,45 @@ class MemoryFile:
 
     def entry(self, entry_id: str) -> Entry | None:
         """The entry with an id."""
-        return next((entry for entry in self.entries if entry.id == entry_id), None)
+        found = (index for index, each in enumerate(self.placed) if each.entry.id == entry_id)
+        index = next(found, None)
+        return None if index is None else self.placed[index].moved(index)
 
     def text(self, entry: Entry) -> str:
         """An entry's text without blank lines around it."""
         return self.source.slice(entry.span).strip("\r\n")
 
 
+_known: Recent[str, MemoryFile] = Recent(_MOST_KNOWN)
+
+
 def count_lines(source: Source) -> int:
     """How many lines a text has; a final line end does not begin another."""
-    lines = source.lines
-    return len(lines) if lines[-1] else len(lines) - 1
+    text = source.text
+    if "\r" in text:
+        lines = source.lines
+        return len(lines) if lines[-1] else len(lines) - 1
+    return text.count("\n") + bool(text and not text.endswith("\n"))
 
 
 def parse(text: str, *, path: str = "") -> MemoryFile:
     """The model of a memory file; never raises."""
-    file = _parsed(text)
+    file = _known.get(text, len(text)) or remembered(_parsed(text))
     return replace(file, path=path) if path else file
 
 
-# One writer reads again what the one before it has just written.
-@lru_cache(maxsize=4)
+def remembered(file: MemoryFile) -> MemoryFile:
+    """The model, which the next parse of the same text will give."""
+    text = file.source.text
+    _known.put(text, file, len(text))
+    return file
+
+
 def _parsed(text: str) -> MemoryFile:
     markdown = parse_markdown(text)
     sections = _sections(markdown)
-    entries = tuple(_entries(markdown, sections))
-    return MemoryFile(markdown.source, "", markdown, sections, entries)
+    entries = tuple(Placed(entry) for entry in _entries(markdown, sections))
+    return MemoryFile(markdown.source, "", sections, entries, markdown.closer, markdown)
 
 
 def section_name(text: str) -> str | None:
@@ -174,46 +227,15 @@ def add_section(file: MemoryFile, name: str) -> tuple[Edit, ...]:
 def _inserted(file: MemoryFile, place: int, addition: str) -> tuple[Edit, ...]:
     """Text put at a place, with one blank line before and after it."""
     text = file.source.text
-    if place == len(text) and file.markdown.closer:
-        addition = f"{file.markdown.closer}\n\n{addition}"
+    if place == len(text) and file.closer:
+        addition = f"{file.closer}\n\n{addition}"
     kept = len(text[:place].rstrip(" \t\r\n"))
     lead = "\n\n" if kept else ""
     tail = "\n" if text[place:].strip() else ""
-    newline = "\r\n" if text[: file.source.line_starts[-1]].endswith("\r\n") else "\n"
+    newline = "\n"
+    if "\r" in text and text[: file.source.line_starts[-1]].endswith("\r\n"):
+        newline = "\r\n"
     return (Edit(Span(kept, place), f"{lead}{addition}{tail}".replace("\n", newline)),)
-
-
-def archive(file: MemoryFile, name: str, *, free: int) -> tuple[Entry, ...]:
-    """The entries that must leave so that so many lines become free.
-
-    The section's generated entries go first, oldest first; then its dated ones, then the other
-    sections'. Fewer lines become free where nothing else is dated.
-    """
-    if free <= 0:
-        return ()
-    home = file.section(name)
-    chosen: list[Entry] = []
-    for entry in sorted(_movable(file), key=lambda e: _reluctance(e, home)):
-        if free <= 0:
-            break
-        chosen.append(entry)
-        free -= entry.lines
-    return tuple(chosen)
-
-
-def remove_entries(entries: Iterable[Entry]) -> tuple[Edit, ...]:
-    """The change that takes entries out."""
-    return tuple(Edit(entry.span, "") for entry in entries)
-
-
-def _movable(file: MemoryFile) -> Iterator[Entry]:
-    return (entry for entry in file.entries if entry.id or entry.timestamp)
-
-
-def _reluctance(entry: Entry, home: Section | None) -> tuple[bool, bool, float, int]:
-    foreign = home is None or entry.section != home.index
-    time = entry.timestamp.timestamp() if entry.timestamp else 0.0
-    return (foreign, entry.id is None, time, entry.line)
 
 
 def _sections(markdown: Markdown) -> tuple[Section, ...]:

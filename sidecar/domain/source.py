@@ -22,6 +22,10 @@ class Span(NamedTuple):
         """Whether an offset lies inside, both ends counted as inside."""
         return self.start <= offset <= self.end
 
+    def moved(self, by: int) -> Span:
+        """The same range so many characters further on."""
+        return Span(self.start + by, self.end + by)
+
 
 class Position(NamedTuple):
     """A place in a text: 0-based line and 0-based code point in that line."""

@@ -12,10 +12,12 @@ from sidecar.domain.edit import apply_edits
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.kind import Kind
 from sidecar.domain.memory import MAX_ENTRY_LINES, SECTIONS, Entry, MemoryFile
+from sidecar.domain.memory_archive import archive
+from sidecar.domain.memory_splice import with_entry, without_entries
 from sidecar.domain.source import Source
 from sidecar.domain.timing import format_time
 from sidecar.services.context import Context
-from sidecar.workspace.files import Content
+from sidecar.workspace.files import Besides, Content
 
 ARCHIVE = "persistent-memory.archive"
 # Ids of entries that were archived, so that a repeated call does not write them again.
@@ -115,8 +117,9 @@ class _Append:
     entry: str
     now: datetime
     repeated: bool
-    # What has been archived durably, by its text: a second try must not archive it again.
-    moved: dict[str, Entry] = field(default_factory=dict)
+    # What goes to the archive with this try of the change.
+    moved: tuple[Entry, ...] = ()
+    besides: Besides = field(default_factory=Besides)
     after: MemoryFile | None = None
     changed: bool = True
 
@@ -125,8 +128,8 @@ class _Append:
         archive = self._archive_of(self.entry_id) if self.repeated else None
         if archive:
             return self._archived_before(path, archive)
-        self.context.workspace.files.update(path, self._change, backup="memory")
-        self._remember()
+        files = self.context.workspace.files
+        files.update(path, self._change, backup="memory", besides=self.besides)
         return self._outcome()
 
     @property
@@ -136,63 +139,45 @@ class _Append:
     def _change(self, content: Content | None) -> bytes | None:
         text = content.data.decode("utf-8", "surrogateescape") if content else ""
         file = memory.parse(text)
+        self._leave(file, ())
         if self.repeated and file.entry(self.entry_id):
             self.after, self.changed = file, False
             return None
         limit = self.context.settings.memory_line_limit
         grown = apply_edits(text, memory.append_entry(file, self.name, self.entry))
         lines = memory.count_lines(Source(grown))
-        moved = memory.archive(file, self.name, free=lines - limit)
-        if moved:
-            grown = self._exchanged(file, moved)
-        self.after = self._kept(grown)
-        if moved:
-            self._archive(file, moved)
-        return grown.encode("utf-8", "surrogateescape")
+        moved = archive(file, self.name, free=lines - limit)
+        rest = without_entries(file, moved) if moved else file
+        self.after = self._kept(with_entry(rest, self.name, self.entry))
+        self._leave(file, moved)
+        return self.after.source.text.encode("utf-8", "surrogateescape")
 
-    def _exchanged(self, file: MemoryFile, moved: tuple[Entry, ...]) -> str:
-        """The text without these entries and with the new one."""
-        text = file.source.text
-        removals = memory.remove_entries(moved)
-        additions = memory.append_entry(file, self.name, self.entry)
-        places = [edit.span for edit in additions]
-        if all(e.span.end < p.start or e.span.start > p.end for e in moved for p in places):
-            return apply_edits(text, (*removals, *additions))
-        # The new entry's neighbour goes: its place is another then.
-        without = memory.parse(apply_edits(text, removals))
-        return apply_edits(without.source.text, memory.append_entry(without, self.name, self.entry))
-
-    def _kept(self, text: str) -> MemoryFile:
-        after = memory.parse(text)
+    def _kept(self, after: MemoryFile) -> MemoryFile:
         if after.entry(self.entry_id) is None:
             message = "The memory's Markdown swallows what is appended to it."
             hint = "Close the open code block or HTML comment near its end."
             raise SidecarError(ErrorCode.CORRUPT, message, hint=hint)
         return after
 
-    def _archive(self, file: MemoryFile, entries: tuple[Entry, ...]) -> None:
-        """Put entries into the archive before they leave the memory: a crash doubles, not loses."""
-        texts = []
+    def _leave(self, file: MemoryFile, entries: tuple[Entry, ...]) -> None:
+        """Have entries archived before they leave the memory: a crash doubles, not loses."""
+        self.moved = entries
+        self.besides.appends.clear()
+        self.besides.records.clear()
+        path = self.context.workspace.files.locate(self.archive_path) if entries else ""
+        for text, entry in {file.text(entry): entry for entry in entries}.items():
+            piece = f"{self._noted(file, entry)}\n{text}\n\n".encode("utf-8", "surrogateescape")
+            self.besides.appends.append((path, piece))
         for entry in entries:
-            text = file.text(entry)
-            if text not in self.moved:
-                section = file.sections[entry.section].title
-                note = f"<!-- archived {format_time(self.now)} from {section} -->"
-                texts.append(f"{note}\n{text}\n\n")
-                self.moved[text] = entry
-        if texts:
-            data = "".join(texts).encode("utf-8", "surrogateescape")
-            self.context.workspace.files.append(self.archive_path, data)
+            if entry.id:
+                self.besides.records.append((ARCHIVED, entry.id, {"path": self.archive_path}))
 
-    def _remember(self) -> None:
-        ids = [entry.id for entry in self.moved.values() if entry.id]
-        if ids:
-            with self.context.workspace.store.transaction() as records:
-                for entry_id in ids:
-                    records.put(ARCHIVED, entry_id, {"path": self.archive_path})
+    def _noted(self, file: MemoryFile, entry: Entry) -> str:
+        section = file.sections[entry.section].title
+        return f"<!-- archived {format_time(self.now)} from {section} -->"
 
     def _archive_of(self, entry_id: str) -> str | None:
-        with self.context.workspace.store.transaction() as records:
+        with self.context.workspace.store.view() as records:
             record = records.get(ARCHIVED, entry_id)
         return str(record["path"]) if record else None
 
@@ -218,7 +203,7 @@ class _Append:
             changed=self.changed,
             lines=lines,
             line_count=after.line_count,
-            archived=tuple(entry.title for entry in self.moved.values()),
+            archived=tuple(entry.title for entry in self.moved),
             archive_path=self.archive_path if self.moved else None,
             note=f"The memory is over its {limit} lines and nothing dated is left to archive."
             if over

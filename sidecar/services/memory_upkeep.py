@@ -9,6 +9,7 @@ from sidecar.domain import memory
 from sidecar.domain.edit import apply_edits
 from sidecar.domain.kind import Kind
 from sidecar.domain.memory import Entry, MemoryFile
+from sidecar.domain.memory_archive import archive, remove_entries
 from sidecar.domain.timing import format_time
 from sidecar.services.context import Context
 from sidecar.services.memory_log import ARCHIVE, ARCHIVED
@@ -68,14 +69,14 @@ class _Upkeep:
         file = memory.parse(text)
         self.before = self.after = file.line_count
         self.repeated = list(_repeated(file))
-        rest = memory.parse(apply_edits(text, memory.remove_entries(self.repeated)))
+        rest = memory.parse(apply_edits(text, remove_entries(self.repeated)))
         free = rest.line_count - self.context.settings.memory_line_limit
-        self.surplus = list(memory.archive(rest, "", free=free))
+        self.surplus = list(archive(rest, "", free=free))
         if not self.repeated and not self.surplus:
             return None
         self._archive(file, self.repeated)
         self._archive(rest, self.surplus)
-        kept = apply_edits(rest.source.text, memory.remove_entries(self.surplus))
+        kept = apply_edits(rest.source.text, remove_entries(self.surplus))
         self.after = memory.parse(kept).line_count
         return kept.encode("utf-8", "surrogateescape")
 

@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from sidecar.domain.edit import apply_edits
 from sidecar.domain.memory import (
     SECTIONS,
+    MemoryFile,
+    _parsed,
     append_entry,
-    archive,
     parse,
-    remove_entries,
     render_entry,
     section_name,
 )
+from sidecar.domain.memory_archive import archive, remove_entries
+from sidecar.domain.memory_splice import with_entry, without_entries
 
 TITLE = "# System Updates & Status"
 NOW = datetime(2025, 5, 1, 10, 23, 45, tzinfo=UTC)
@@ -110,6 +112,67 @@ def test_an_append_to_changed_real_memories_adds_exactly_one_entry(
     check(text)
     name = data.draw(st.sampled_from(list(SECTIONS)))
     check_append(text, name, entry_of(data.draw(CONTENTS)))
+
+
+def same(derived: MemoryFile, text: str) -> bool:
+    """Whether a model is what a reader who knows nothing makes of the text."""
+    assert derived.source.text == text
+    fresh = _parsed(text)
+    return (derived.sections, derived.entries, derived.closer, derived.line_count) == (
+        fresh.sections,
+        fresh.entries,
+        fresh.closer,
+        fresh.line_count,
+    )
+
+
+MEMORIES = st.lists(
+    st.sampled_from(
+        [
+            "# Non-Obvious Implementation Patterns\n",
+            "# Development & Debug Commands\n\n",
+            "# System Updates & Status\n\n\n",
+            "## [2025-01-01T00:00:00Z] [a] - [b]\n- Finding: c\n<!-- sidecar:x1 -->\n",
+            "## [2025-01-02T00:00:00Z] [a] - [b]\n- Finding: d\n<!-- sidecar:x2 -->\n\n",
+            "## [2025-01-03T00:00:00Z] [a] - [b]\ntext  \n",
+            "## Topic\nmore\n\n",
+            "plain text\n",
+            "#hashes\n---\n",
+            "```\ncode\n",
+            "```\n",
+            "- item\n  ```\n",
+            "<div>\n",
+            "    \n",
+            "  \t\n\n",
+            "end without newline",
+        ]
+    ),
+    max_size=14,
+).map("".join)
+
+
+@given(MEMORIES | CONTENTS, CONTENTS, st.sampled_from(list(SECTIONS)), st.booleans())
+def test_a_model_with_an_entry_put_in_is_the_model_of_the_new_text(
+    text: str, content: str, name: str, bullets: bool
+):
+    file, entry = parse(text), entry_of(content, bullets=bullets)
+    changed = apply_edits(text, append_entry(file, name, entry))
+    assert same(with_entry(file, name, entry), changed)
+
+
+@given(MEMORIES, st.data())
+def test_a_model_with_entries_taken_out_is_the_model_of_the_new_text(
+    text: str, data: st.DataObject
+):
+    file = parse(text)
+    chosen = data.draw(st.sets(st.sampled_from(range(max(1, len(file.entries))))))
+    gone = [entry for entry in file.entries if entry.index in chosen]
+    left = without_entries(file, gone)
+    changed = apply_edits(text, remove_entries(gone))
+    assert same(left, changed)
+    entry = entry_of("again", "again")
+    grown = apply_edits(changed, append_entry(parse(changed), "system_updates", entry))
+    assert same(with_entry(left, "system_updates", entry), grown)
 
 
 @pytest.mark.parametrize(

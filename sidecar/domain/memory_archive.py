@@ -1,0 +1,42 @@
+"""Which entries leave the memory when its budget is passed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sidecar.domain.edit import Edit
+from sidecar.domain.memory import Entry, MemoryFile, Section
+
+
+def archive(file: MemoryFile, name: str, *, free: int) -> tuple[Entry, ...]:
+    """The entries that must leave so that so many lines become free.
+
+    The section's generated entries go first, oldest first; then its dated ones, then the other
+    sections'. Fewer lines become free where nothing else is dated.
+    """
+    if free <= 0:
+        return ()
+    home = file.section(name)
+    chosen: list[Entry] = []
+    for index in sorted(_movable(file), key=lambda at: _reluctance(file.placed[at].entry, home)):
+        if free <= 0:
+            break
+        chosen.append(file.placed[index].moved(index))
+        free -= chosen[-1].lines
+    return tuple(chosen)
+
+
+def remove_entries(entries: Iterable[Entry]) -> tuple[Edit, ...]:
+    """The change that takes entries out."""
+    return tuple(Edit(entry.span, "") for entry in entries)
+
+
+def _movable(file: MemoryFile) -> Iterator[int]:
+    entries = (each.entry for each in file.placed)
+    return (index for index, entry in enumerate(entries) if entry.id or entry.timestamp)
+
+
+def _reluctance(entry: Entry, home: Section | None) -> tuple[bool, bool, float]:
+    foreign = home is None or entry.section != home.index
+    time = entry.timestamp.timestamp() if entry.timestamp else 0.0
+    return (foreign, entry.id is None, time)
