@@ -12,10 +12,10 @@ import pytest
 from sidecar.domain.errors import SidecarError
 from sidecar.engine.runners.acp import AcpRunner
 from sidecar.engine.runners.builtin import BuiltinRunner
-from sidecar.engine.runners.catalog import ACP_AGENTS, command_of, known, runner_named
+from sidecar.engine.runners.catalog import command_of, known, runner_named
 from sidecar.engine.runners.command import CommandRunner
 from sidecar.engine.runners.handoff import HandoffRunner
-from sidecar.engine.runners.presets import PRESETS
+from sidecar.engine.runners.presets import ACP_AGENTS, PRESETS
 from sidecar.settings import Settings
 
 from .runner_cases import specification, worked
@@ -113,15 +113,17 @@ def test_a_preset_starts_its_agent_with_prompt_and_server_and_believes_its_last_
     program = recorder(tmp_path, lines=json.dumps(FINAL[name]))
     settings = Settings(runners={"mine": (name, program, "--model", "m")})
     spec = specification(tmp_path, mcp=MCP, mode="code", permissions={"edit": "allow"})
-    outcome, _ = worked(runner_named(settings, "mine"), spec)
+    outcome, events = worked(runner_named(settings, "mine"), spec)
     assert outcome.status == "succeeded", outcome
     words, seen, piped = json.loads((tmp_path / "seen.json").read_text("utf-8"))
     assert words[words.index("--model") + 1] == "m"
     assert spec.prompt in (piped, words[-1])
     assert seen["SIDECAR_RUN_ID"] == spec.run_id
     told = "".join([*words, *seen.values(), *files(spec.folder)])
-    if name != "roo":  # it takes servers from its own settings alone, which a warning says
+    if name not in ("gemini", "roo"):  # they take servers from their own settings alone
         assert "/opt/sidecar" in told
+    else:
+        assert any("own settings alone" in event.text for event in events)
     assert not list(spec.root.iterdir()), "nothing is written into the workspace"
 
 

@@ -18,6 +18,7 @@ from sidecar.engine.runners import artefacts
 from sidecar.engine.runners import child as children
 from sidecar.engine.runners.bounds import Bounds, Watch
 from sidecar.engine.runners.command import PROMPT_FILE, extended, filled
+from sidecar.engine.runners.presets import AcpAgent, Equipment
 from sidecar.engine.runners.record import Record, cut, recorded
 
 
@@ -29,8 +30,7 @@ class AcpRunner:
     """
 
     words: tuple[str, ...] = ()
-    agent: tuple[str, ...] = ()
-    variables: tuple[tuple[str, str], ...] = ()
+    agent: AcpAgent | None = None
     bounds: Bounds = field(default_factory=Bounds)
 
     def run(self, spec: RunSpec, stop: threading.Event, tell: Callable[[Event], None]) -> Outcome:
@@ -44,9 +44,10 @@ class AcpRunner:
         if stop.is_set():
             return Outcome("cancelled", "It was told to stop before it began.")
         path = artefacts.write(spec.folder, PROMPT_FILE, spec.prompt)
-        words = extended(self.agent, spec.argv or self.words)
-        argv = filled(words, spec, spec.prompt, path)
-        given = {**dict(self.variables), **spec.environment}
+        equipment = self.agent.equip(spec) if self.agent else Equipment()
+        usual = (*self.agent.command, *equipment.words) if self.agent else ()
+        argv = filled(extended(usual, spec.argv or self.words), spec, spec.prompt, path)
+        given = {**equipment.variables, **spec.environment}
         variables = children.environment(spec.run_id, spec.root, given)
         try:
             child = children.start(

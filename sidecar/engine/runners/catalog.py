@@ -17,26 +17,11 @@ from sidecar.engine.runners.builtin import BuiltinRunner
 from sidecar.engine.runners.command import CommandRunner
 from sidecar.engine.runners.handoff import HandoffRunner
 from sidecar.engine.runners.hosts import Host
-from sidecar.engine.runners.presets import PRESETS
+from sidecar.engine.runners.presets import ACP_AGENTS, PRESETS
 from sidecar.services.context import Context
 from sidecar.settings import Settings
 
 HANDOFF, BUILTIN, COMMAND, ACP = "handoff", "builtin", "command", "acp"
-# Agents that speak the Agent Client Protocol, and how each is started.
-ACP_AGENTS: dict[str, tuple[str, ...]] = {
-    "cline-acp": ("cline", "--acp"),
-    "claude-acp": ("claude-agent-acp",),
-    "codex-acp": ("codex-acp",),
-    "gemini-acp": ("gemini", "--acp"),
-    "kilo-acp": ("kilo", "acp"),
-    "opencode-acp": ("opencode", "acp"),
-    "qwen-acp": ("qwen", "--acp"),
-}
-_ACP_VARIABLES = {
-    # Else the session lives in a daemon that all runs of the user share and none may end.
-    "cline-acp": (("CLINE_SESSION_BACKEND_MODE", "local"),),
-    "opencode-acp": (("OPENCODE_DISABLE_AUTOUPDATE", "1"),),
-}
 
 
 def known(settings: Settings) -> tuple[str, ...]:
@@ -72,7 +57,7 @@ def command_of(settings: Settings, name: str) -> tuple[str, ...]:
         return settings.runners[name]
     if name in PRESETS:
         return (PRESETS[name].program, *PRESETS[name].words)
-    return ACP_AGENTS.get(name, ())
+    return ACP_AGENTS[name].command if name in ACP_AGENTS else ()
 
 
 def _defined(name: str, definition: tuple[str, ...]) -> Runner:
@@ -99,4 +84,4 @@ def _of_preset(name: str, words: tuple[str, ...]) -> Callable[[], Runner]:
 
 
 def _of_acp(name: str, words: tuple[str, ...]) -> Callable[[], Runner]:
-    return lambda: AcpRunner(words, ACP_AGENTS[name], _ACP_VARIABLES.get(name, ()))
+    return lambda: AcpRunner(words, ACP_AGENTS[name])

@@ -37,6 +37,18 @@ class Equipment:
     warnings: tuple[str, ...] = ()
 
 
+def _nothing(_: RunSpec) -> Equipment:
+    return Equipment()
+
+
+@dataclass(frozen=True)
+class AcpAgent:
+    """A known agent that speaks the Agent Client Protocol, and what it needs besides."""
+
+    command: tuple[str, ...]
+    equip: Callable[[RunSpec], Equipment] = _nothing
+
+
 @dataclass(frozen=True)
 class Preset:
     """A known agent as a command; ``delivery`` is how it takes its prompt.
@@ -87,6 +99,11 @@ def _cline(spec: RunSpec) -> Equipment:
     return Equipment(("-c", str(spec.root), *plan), variables, warnings)
 
 
+def _cline_acp(spec: RunSpec) -> Equipment:
+    # It has no use for the servers of a session.
+    return Equipment((), _cline(spec).variables)
+
+
 def _claude(spec: RunSpec) -> Equipment:
     mode = "acceptEdits" if allows(spec, "edit") else "default"
     if allows(spec, "edit") and allows(spec, "execute"):
@@ -117,20 +134,28 @@ def _codex(spec: RunSpec) -> Equipment:
     return Equipment(tuple(words))
 
 
-def _gemini_like(variable: str) -> Callable[[RunSpec], Equipment]:
-    def equip(spec: RunSpec) -> Equipment:
-        mode = "auto_edit" if allows(spec, "edit") else "default"
-        if allows(spec, "edit") and allows(spec, "execute"):
-            mode = "yolo"
-        if variable.startswith("QWEN"):
-            mode = mode.replace("_", "-")
-        servers = {SERVER: {**server(spec), "trust": True}} if spec.mcp else {}
-        # Settings of the system outrank the user's and the workspace's, and none of ours exist.
-        settings = _written(spec, "settings.json", {"mcpServers": servers})
-        variables = {variable: str(settings), "GEMINI_CLI_TRUST_WORKSPACE": "true"}
-        return Equipment(("--approval-mode", mode), variables)
+def _approval(spec: RunSpec, edits: str) -> tuple[str, str]:
+    mode = edits if allows(spec, "edit") else "default"
+    if allows(spec, "edit") and allows(spec, "execute"):
+        mode = "yolo"
+    return ("--approval-mode", mode)
 
-    return equip
+
+def _gemini(spec: RunSpec) -> Equipment:
+    # Its file of system settings, which could name our server, counts only if root owns it.
+    told = (
+        "Gemini CLI as a command takes MCP servers from its own settings alone: name ours there,"
+        " or use gemini-acp."
+    )
+    return Equipment(_approval(spec, "auto_edit"), {}, (told,))
+
+
+def _qwen(spec: RunSpec) -> Equipment:
+    servers = {SERVER: {**server(spec), "trust": True}} if spec.mcp else {}
+    settings = _written(spec, "settings.json", {"mcpServers": servers})
+    return Equipment(
+        _approval(spec, "auto-edit"), {"QWEN_CODE_SYSTEM_SETTINGS_PATH": str(settings)}
+    )
 
 
 def _opencode_like(prefix: str) -> Callable[[RunSpec], Equipment]:
@@ -187,14 +212,14 @@ PRESETS: dict[str, Preset] = {
             "gemini",
             ("-o", "stream-json"),
             dialects.gemini,
-            _gemini_like("GEMINI_CLI_SYSTEM_SETTINGS_PATH"),
+            _gemini,
         ),
         Preset(
             "qwen",
             "qwen",
             ("-o", "stream-json"),
             dialects.claude,
-            _gemini_like("QWEN_CODE_SYSTEM_SETTINGS_PATH"),
+            _qwen,
         ),
         Preset(
             "opencode",
@@ -220,4 +245,20 @@ PRESETS: dict[str, Preset] = {
             has_modes=True,
         ),
     )
+}
+
+ACP_AGENTS: dict[str, AcpAgent] = {
+    "cline-acp": AcpAgent(("cline", "--acp"), _cline_acp),
+    "claude-acp": AcpAgent(("claude-agent-acp",)),
+    "codex-acp": AcpAgent(("codex-acp",)),
+    "gemini-acp": AcpAgent(
+        # The folder is trusted, else no server is started; of its servers ours alone.
+        ("gemini", "--acp", "--allowed-mcp-server-names", SERVER),
+        lambda _: Equipment((), {"GEMINI_CLI_TRUST_WORKSPACE": "true"}),
+    ),
+    "kilo-acp": AcpAgent(("kilo", "acp")),
+    "opencode-acp": AcpAgent(
+        ("opencode", "acp"), lambda _: Equipment((), {"OPENCODE_DISABLE_AUTOUPDATE": "1"})
+    ),
+    "qwen-acp": AcpAgent(("qwen", "--acp")),
 }
