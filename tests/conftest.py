@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from sidecar.channel import seat
+from sidecar.channel.place import Place
 from sidecar.services.context import Context
 from sidecar.settings import Settings
 from sidecar.workspace.workspace import Workspace
@@ -39,11 +42,19 @@ def corpus() -> Path:
 @pytest.fixture(autouse=True)
 def user_directory(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    """A user's own directory for each test, so that none touches the real one."""
+) -> Iterator[Path]:
+    """A user's own directory for each test, so that none touches the real one.
+
+    No sidecar that a test's channels have started outlives the test.
+    """
     folder = tmp_path_factory.mktemp("user")
     monkeypatch.setenv("SIDECAR_HOME", str(folder))
-    return folder
+    yield folder
+    for place in (folder / "run").glob("*"):
+        link = seat.ask(Place("", str(place)), {"face": "stop"})
+        if link is not None:
+            link.stream.read()
+            link.close()
 
 
 @pytest.fixture

@@ -35,6 +35,8 @@ _KEPT = frozenset({
     "HOME", "PATH", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TZDIR", "TMPDIR",
     "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR",
 })  # fmt: skip
+# A sidecar outlives the run in which an agent's server happened to start it.
+_RUN = "SIDECAR_RUN_ID"
 _KEPT_PREFIXES = ("LC_", "XDG_", "SIDECAR_", "PYTHON", "COVERAGE_")
 _START = (
     "import sys; sys.path.append(sys.argv[1]);"
@@ -100,6 +102,12 @@ def find(place: Place, hello: Json) -> Link | None:
         else:
             raise Unavailable(str(link.answer.get("refused", "The sidecar refused.")))
     return None
+
+
+def ask(place: Place, hello: Json) -> Link | None:
+    """The sidecar's one answer to a question, None where there is no sidecar."""
+    connection = _connected(place)
+    return None if connection is None else greeted(connection, hello)
 
 
 def find_or_start(
@@ -192,7 +200,7 @@ def clean(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if name in _KEPT or name.startswith(_KEPT_PREFIXES)
+        if name in _KEPT or (name.startswith(_KEPT_PREFIXES) and name != _RUN)
     }
 
 

@@ -16,6 +16,8 @@ from sidecar.domain.errors import ErrorCode, SidecarError
 # Only the module of the command asked for is imported: a channel must not pay for the others.
 COMMANDS: dict[str, str] = {
     "serve": "look after a workspace: show what is wrong, watch it, serve its tools over HTTP",
+    "status": "show whether the workspace's sidecar runs, for whom, and what it does",
+    "stop": "end the workspace's sidecar",
     "check": "report what is wrong in the files of a workspace",
     "fix": "apply the quick fixes that are safe",
     "next": "show when the schedules run next, and why",

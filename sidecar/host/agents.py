@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from sidecar import __version__
+from sidecar import __version__, app
 from sidecar.host.link import ChannelLink
 from sidecar.host.shared import Shared
 from sidecar.mcp import server
@@ -18,6 +18,7 @@ class Agents:
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
+        shared.context = app.queueing(shared.context)
         self._subscriptions = Subscriptions(lambda: self._context(Client(), unheard))
 
     def _context(self, client: Client, progress: Progress) -> Context:

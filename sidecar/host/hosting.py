@@ -1,56 +1,141 @@
-"""A sidecar without a terminal, from its first import to its end."""
+"""A sidecar on its socket: in its own process, beside ``sidecar serve``, or within a channel."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
-import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sidecar.channel import seat
 from sidecar.channel.message import Json
-from sidecar.channel.place import Place
-from sidecar.channel.seat import Link, Unavailable, greeted
+from sidecar.channel.place import Place, place_of
 from sidecar.cli.workspace import open_workspace
+from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.domain.run import RunState
 from sidecar.host.server import Host
 from sidecar.host.shared import Shared
+from sidecar.services.context import Context
 from sidecar.workspace import logs
 
 log = logging.getLogger(__name__)
+
+_ENDING_SECONDS = 10.0
 
 
 def run(root: str, folder: str, lock: int, listener: socket.socket) -> int:
     """Serve until nobody is connected any more; returns the exit code."""
     context = open_workspace(Path(root))
     logs.start(context.workspace.state)
-    return asyncio.run(_serve(Place(root, folder), Shared(context), lock, listener))
-
-
-async def _serve(place: Place, shared: Shared, lock: int, listener: socket.socket) -> int:
-    host = Host(place, shared, lock=lock, lasting=False)
-    loop = asyncio.get_running_loop()
-    if sys.platform != "win32":
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, host.stop, "stopped")
-    why = await host.serve(listener)
+    with _executed(context) as own:
+        why = asyncio.run(_serve(Place(root, folder), Shared(own), lock, listener))
     log.info("The sidecar ends: %s", why)
     return 0
 
 
-def within(place: Place, hello: Json) -> Link:
+@contextmanager
+def _executed(context: Context) -> Iterator[Context]:
+    """Execute the schedules where the user wants it of every sidecar."""
+    if context.settings.execute != "always":
+        yield context
+        return
+    from sidecar.engine.executing import executed  # noqa: PLC0415 - it takes a second
+
+    with executed(context, explicit=False) as own:
+        yield own
+
+
+async def _serve(place: Place, shared: Shared, lock: int, listener: socket.socket) -> str:
+    host = Host(place, shared, lock=lock, lasting=False, runs=runs_of(shared))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, host.stop, "stopped")
+    return await host.serve(listener)
+
+
+def runs_of(shared: Shared) -> Callable[[], list[str]]:
+    """What the sidecar executes at present."""
+
+    def running() -> list[str]:
+        context = shared.context
+        if context.queue is None or context.settings.execute == "off":
+            return []
+        from sidecar.services.run_requests import workspace_id  # noqa: PLC0415 - only with runs
+
+        found = context.queue.runs(workspace=workspace_id(context), states={RunState.RUNNING})
+        return [f"{each.request.subject} ({each.request.run_id})" for each in found]
+
+    return running
+
+
+@contextmanager
+def beside(context: Context, ended: Callable[[], None]) -> Iterator[None]:
+    """Be the workspace's sidecar while the block runs; ``ended`` is called if it has to end.
+
+    One that a channel has started gives way first. Raises E_BUSY where a person's runs already.
+    """
+    place = place_of(str(context.workspace.root))
+    lock = _taken(place)
+    listener = seat.listen(place)
+    loop = asyncio.new_event_loop()
+    shared = Shared(context)
+    made: list[Host] = []
+
+    async def serve() -> None:
+        made.append(Host(place, shared, lock=lock, lasting=True, runs=runs_of(shared)))
+        began.set()
+        await made[0].serve(listener)
+
+    def work() -> None:
+        loop.run_until_complete(serve())
+        loop.close()
+        if not leaving.is_set():
+            ended()
+
+    began, leaving = threading.Event(), threading.Event()
+    thread = threading.Thread(target=work, name="host", daemon=True)
+    thread.start()
+    began.wait()
+    try:
+        yield
+    finally:
+        leaving.set()
+        with suppress(RuntimeError):  # it has ended already
+            loop.call_soon_threadsafe(made[0].stop, "stopped")
+        thread.join(_ENDING_SECONDS)
+        os.close(lock)
+
+
+def _taken(place: Place) -> int:
+    """The lock of the workspace's only sidecar."""
+    try:
+        asked = False
+        while (lock := seat.take(place)) is None:
+            if not asked:
+                asked = seat.find(place, seat.greeting("takeover", place)) is not None
+            threading.Event().wait(0.02)
+    except seat.Unavailable as error:
+        raise SidecarError(ErrorCode.BUSY, str(error)) from None
+    return lock
+
+
+def within(place: Place, hello: Json) -> seat.Link:
     """Serve one channel from its own process, where no sidecar can be had."""
-    context = open_workspace(Path(place.root))
+    shared = Shared(open_workspace(Path(place.root)))
     ours, theirs = socket.socketpair()
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="alone", daemon=True).start()
-    making = asyncio.run_coroutine_threadsafe(_host(place, Shared(context)), loop)
-    host = making.result()
+    host = asyncio.run_coroutine_threadsafe(_host(place, shared), loop).result()
     threading.Thread(target=host.meet, args=(ours, loop), name="greet", daemon=True).start()
-    link = greeted(theirs, hello)
+    link = seat.greeted(theirs, hello)
     if link is None:
-        raise Unavailable("This process cannot serve the workspace either.")
+        told = "This process cannot serve the workspace either."
+        raise seat.Unavailable(told)
     return link
 
 
