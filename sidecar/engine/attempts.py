@@ -57,7 +57,9 @@ class Attempts:
         outcome = self._run(request.runner, spec, stop, _Watcher(memory, request.run_id))
         value = self._told(outcome, started, snapshot.compare(before, self.look()))
         folder.write_json(f"attempt-{number}/outcome.json", value)
-        memory.put(**{f"outcome-{number}": value})
+        if outcome.status != "cancelled":
+            # Whoever stopped it keeps that; a sidecar that closes lets another try this attempt.
+            memory.put(**{f"outcome-{number}": value})
         return value
 
     def look(self) -> Snapshot:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sidecar.domain import timing
+from sidecar.domain.errors import SidecarError
 from sidecar.domain.run import RunRequest, RunState
 from sidecar.services import timing_log
 from sidecar.services.context import Context
@@ -41,7 +42,11 @@ def close(
     _remember_limit(context, task_id, None)
     now, result = context.clock(), RESULTS[state]
     seconds = max(0, round((now - started).total_seconds()))
-    rows = [row for row in timing_log.read_log(context).rows if row.task_id == task_id]
+    try:
+        rows = [row for row in timing_log.read_log(context).rows if row.task_id == task_id]
+    except SidecarError:
+        timing_log.close_later(context, task_id, now, seconds, result)
+        return PENDING
     still_open = [row for row in rows if row.is_open and not row.problem]
     if still_open:
         written = timing_log.close(context, still_open[-1], now, seconds, result)

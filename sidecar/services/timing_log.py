@@ -99,6 +99,12 @@ def close(context: Context, row: Row, end: datetime, duration: int, result: str)
     )
 
 
+def close_later(context: Context, task_id: str, end: datetime, duration: int, result: str) -> None:
+    """Leave it to the side journal to close the row of a log that cannot be read now."""
+    told = {"end": timing.format_time(end), "duration": duration, "result": result}
+    _keep(context, task_id, {"action": "close", **told})
+
+
 def pending(context: Context, task_id: str) -> dict[str, str] | None:
     """The values of a started row that waits in the side journal."""
     with context.workspace.store.transaction() as records:

@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,8 @@ class Bench:
 
     def __init__(self, root: Path, folder: Path, **settings: Any) -> None:
         self.root = root
+        # Processes are known by their run's id: no two tests may have the same.
+        self.id = sha256(str(root).encode()).hexdigest()[:16]
         self.now = NOW
         self.orders = folder / "orders.json"
         script = folder / "agent.py"
@@ -99,8 +103,8 @@ class Bench:
     def request(self, **fields: Any) -> dict[str, Any]:
         """A run of the sample schedule's slot."""
         values: dict[str, Any] = {
-            "run_id": slot_run_id("ws1", SCHEDULE, SLOT),
-            "workspace": "ws1",
+            "run_id": slot_run_id(self.id, SCHEDULE, SLOT),
+            "workspace": self.id,
             "origin": Origin.SCHEDULE,
             "subject": SCHEDULE,
             "label": "Implementation cycle",
@@ -110,7 +114,10 @@ class Bench:
             "runner": "agent",
             "limit_seconds": 60,
         }
-        return to_dict(RunRequest(**values | fields))
+        request = RunRequest(**values | fields)
+        if not request.run_id.startswith(self.id):
+            request = replace(request, run_id=f"{self.id}:{request.run_id}")
+        return to_dict(request)
 
     def rows(self) -> list[Row]:
         """The rows of runs in the time log."""

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,8 +15,15 @@ from typing import Any
 
 import pytest
 
-from sidecar.services import escalation, suspensions
-from tests.engine.agents import SCHEDULE, Bench, workspace
+from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.domain.run import ENDED, RunRecord, RunState
+from sidecar.engine import run_folder
+from sidecar.engine.durable_queue import DurableQueue
+from sidecar.engine.run_json import from_dict
+from sidecar.engine.runner import Runner
+from sidecar.engine.sqlite_database import SqliteDatabase
+from sidecar.services import escalation, failures, suspensions, timing_log
+from tests.engine.agents import SCHEDULE, Bench, alive, repository, workspace
 
 STOP = threading.Event()
 
@@ -87,3 +98,228 @@ def test_the_third_failure_in_a_row_suspends_the_schedule_and_tells_it_once(benc
     assert len(escalation.escalations(at.context)) == 1
     assert at.memory().count("ESCALATION") == 1
     assert at.rows()[0].values["result"] == "escalated"
+
+
+def test_a_success_after_failures_resets_the_count_and_is_remembered(bench):
+    at = bench()
+    at.tell(["exit", 1])
+    carried(at, at.request(run_id="run one"), tries=1)
+    assert failures.of(at.context, f"schedule:{SCHEDULE}").count == 1
+    at.tell(["say", "fine"])
+    told = carried(at, at.request(run_id="run two"))
+    assert told["state"] == "succeeded"
+    assert failures.of(at.context, f"schedule:{SCHEDULE}").count == 0
+    assert "works again after 1 failures" in at.memory()
+
+
+def test_failures_of_several_runs_add_up_and_survive_a_restart(bench, tmp_path):
+    at = bench()
+    at.tell(["exit", 1])
+    states = []
+    for number in range(3):
+        again = Bench(at.root, tmp_path)
+        again.tell(["exit", 1])
+        states.append(carried(again, again.request(run_id=f"run {number}"))["state"])
+    assert states == ["failed", "failed", "escalated"]
+
+
+def test_a_run_is_not_begun_without_its_row(bench, caplog):
+    at = bench()
+    log = at.root / "task_timing.tsv"
+    log.unlink()
+    log.mkdir()
+    with pytest.raises(SidecarError):
+        at.execution.begin(at.request())
+    assert "is aborted" in caplog.text
+    log.rmdir()
+    assert timing_log.complete_pending(at.context) == []
+    assert at.rows() == []
+
+
+def test_a_row_that_cannot_be_closed_is_pending_and_closed_as_soon_as_it_can(bench, tmp_path):
+    at = bench()
+    request = at.request()
+    begun = at.execution.begin(request)
+    outcome = at.execution.attempt(request, begun, 1, STOP)
+    log, aside = at.root / "task_timing.tsv", tmp_path / "aside"
+    log.rename(aside)
+    log.mkdir()
+    told = at.execution.finish(request, begun, [outcome])
+    assert told["facts"]["row"] == "finalization-pending"
+    log.rmdir()
+    aside.rename(log)
+    assert timing_log.complete_pending(at.context) == [begun["task_id"]]
+    assert [(row.is_open, row.values["result"]) for row in at.rows()] == [(False, "completed")]
+
+
+def test_an_attempt_that_has_an_outcome_is_not_made_again(bench, tmp_path):
+    at = bench()
+    at.tell(["say", "first"])
+    request = at.request()
+    begun = at.execution.begin(request)
+    first = at.execution.attempt(request, begun, 1, STOP)
+    at.tell(["say", "second"])
+    again = Bench(at.root, tmp_path)
+    assert again.execution.attempt(request, begun, 1, STOP) == first
+    assert first["text"] == "first"
+
+
+def test_an_attempt_that_was_stopped_is_made_again_by_the_next_sidecar(bench):
+    at = bench()
+    at.tell(["sleep", 60])
+    request = at.request()
+    begun = at.execution.begin(request)
+    stop = threading.Event()
+    threading.Timer(0.5, stop.set).start()
+    assert at.execution.attempt(request, begun, 1, stop)["status"] == "cancelled"
+    at.tell(["say", "done"])
+    assert at.execution.attempt(request, begun, 1, STOP)["status"] == "succeeded"
+
+
+def test_an_attempt_is_really_ended_at_its_limit_and_the_row_says_so(bench, tmp_path):
+    at = bench()
+    left = tmp_path / "left.pid"
+    at.tell(["escape", str(left)], ["sleep", 600])
+    request = at.request(limit_seconds=1)
+    told = carried(at, request)
+    assert told["state"] == "timed-out"
+    assert not alive(int(left.read_text()))
+    assert at.rows()[0].values["result"] == "timed-out"
+    transcript = at.root / ".sidecar/runs" / told["facts"]["task_id"] / "attempt-1"
+    events = [json.loads(line) for line in (transcript / "transcript.ndjson").open()]
+    assert [each["kind"] for each in events if each["kind"] == "warning"] == ["warning"]
+
+
+def test_without_an_outcome_the_run_was_interrupted(bench):
+    at = bench()
+    request = at.request()
+    begun = at.execution.begin(request)
+    told = at.execution.finish(request, begun, [])
+    assert told["state"] == "interrupted"
+    assert at.rows()[0].values["result"] == "interrupted"
+    assert "INTERRUPTED" in at.memory()
+
+
+def test_a_runner_that_is_not_there_fails_the_attempt_in_a_sentence(bench):
+    def missing(name: str) -> Runner:
+        raise SidecarError(ErrorCode.NOT_FOUND, f"There is no runner `{name}`.")
+
+    at = bench()
+    at.execution.runner_for = missing
+    told = carried(at, at.request())
+    assert (told["state"], told["reason"]) == ("failed", "There is no runner `agent`.")
+
+
+def test_what_is_kept_of_runs_is_bounded(bench, monkeypatch):
+    monkeypatch.setattr(run_folder, "KEPT", 3)
+    at = bench()
+    for number in range(5):
+        carried(at, at.request(run_id=f"run {number}"))
+        at.now += timedelta(minutes=1)
+    assert len(at.context.workspace.state.names(run_folder.FOLDER)) == 3
+
+
+HOOK = """\
+import json, sys, time
+from pathlib import Path
+with Path(sys.argv[1]).open("a") as file:
+    file.write(sys.stdin.read() + "\\n")
+"""
+
+
+def hooked(bench: Callable[..., Bench], tmp_path: Path) -> tuple[Bench, Path]:
+    script, called = tmp_path / "hook.py", tmp_path / "called"
+    script.write_text(HOOK)
+    at = bench(on_escalation=(sys.executable, str(script), str(called)))
+    at.tell(["exit", 1])
+    return at, called
+
+
+def test_the_users_command_is_called_once_with_the_record_of_an_escalation(bench, tmp_path):
+    at, called = hooked(bench, tmp_path)
+    told = carried(at, at.request(), tries=3)
+    at.execution.finish(at.request(), {}, [])
+    assert told["facts"]["hook"] == "exit 0"
+    [line] = called.read_text().splitlines()
+    assert json.loads(line)["record"]["id"] == told["facts"]["escalation"]
+
+
+def test_without_trust_the_users_command_is_not_called(bench, tmp_path):
+    at, called = hooked(bench, tmp_path)
+    request = at.request()
+    begun = at.execution.begin(request)
+    outcomes = [at.execution.attempt(request, begun, n, STOP) for n in (1, 2, 3)]
+    object.__setattr__(at.context, "code_allowed", False)
+    told = at.execution.finish(request, begun, outcomes)
+    assert told["facts"]["hook"].startswith("not called")
+    assert not called.exists()
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="what left its group is found in /proc")
+def test_what_a_killed_sidecar_left_running_is_ended_and_undone(bench, tmp_path):
+    """The sidecar is a real process; its agent leaves the process group before it dies."""
+    at = bench(rollback="on-failure")
+    (at.root / "notes.txt").write_text("as it was\n")
+    repository(at.root)
+    left = tmp_path / "left.pid"
+    at.tell(["write", "notes.txt", "half"], ["escape", str(left)], ["sleep", 600])
+    request = at.request()
+    worker = os.fork()
+    if worker == 0:
+        begun = at.execution.begin(request)
+        at.execution.attempt(request, begun, 1, STOP)
+        os._exit(0)
+    while not left.exists() or not left.read_text():
+        time.sleep(0.01)
+    os.kill(worker, signal.SIGKILL)
+    os.waitpid(worker, 0)
+    pid = int(left.read_text())
+    assert alive(pid)
+    again = Bench(at.root, tmp_path, rollback="on-failure")
+    again.execution.recover(request)
+    assert not alive(pid)
+    assert (at.root / "notes.txt").read_text() == "as it was\n"
+
+
+def test_runs_go_through_the_durable_engine_and_leave_no_row_open(bench, tmp_path):
+    at = bench()
+    queue = DurableQueue(
+        SqliteDatabase(tmp_path / "engine.sqlite"), delay=lambda _: timedelta(milliseconds=10)
+    )
+    at.tell(["exit", 1])
+    good, bad = (from_dict(at.request(run_id=name)) for name in ("good", "bad"))
+    queue.enqueue(bad)
+    queue.work(at.execution, workspace=at.id)
+    assert ended(queue, bad.run_id).state is RunState.ESCALATED
+    at.tell(["say", "fine"])
+    queue.enqueue(good)
+    record = ended(queue, good.run_id)
+    assert (record.state, record.result, record.attempts) == (RunState.SUCCEEDED, "fine", 1)
+    queue.close()
+    assert [row.is_open for row in at.rows()] == [False, False]
+
+
+def test_a_run_that_was_cancelled_before_it_said_that_it_began_has_its_row_closed(bench, tmp_path):
+    at = bench()
+    queue = DurableQueue(SqliteDatabase(tmp_path / "engine.sqlite"))
+    request = at.request()
+    queue.enqueue(from_dict(request))
+    object.__setattr__(at.context, "queue", queue)
+    at.execution.begin(request)
+    assert at.execution.sweep() == []
+    queue.cancel(request["run_id"], "not wanted")
+    assert at.execution.sweep() == [at.rows()[0].task_id]
+    assert at.rows()[0].values["result"] == "interrupted"
+    assert at.execution.sweep() == []
+    queue.close()
+
+
+def ended(queue: DurableQueue, run_id: str) -> RunRecord:
+    """The record of a run once it is over."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        record = queue.get(run_id)
+        if record is not None and record.state in ENDED:
+            return record
+        time.sleep(0.02)
+    raise AssertionError(queue.get(run_id))
