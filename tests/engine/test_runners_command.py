@@ -169,6 +169,17 @@ def test_what_a_killed_predecessor_left_is_ended_by_its_record(tmp_path: Path) -
     assert living(spec) == 0
 
 
+def test_a_run_inside_a_run_is_not_ended_with_it() -> None:
+    code = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'input()'], "
+    code += "env={'SIDECAR_RUN_ID': 'inner'}, start_new_session=True).wait()"
+    marked = {**os.environ, "SIDECAR_RUN_ID": "outer"}
+    with subprocess.Popen([sys.executable, "-c", code], env=marked, stdin=subprocess.PIPE) as outer:
+        until(lambda: process.members(process.of_run("inner")))
+        assert process.end_tree(process.identity(outer.pid, "outer")) == 0
+        assert len(process.members(process.of_run("inner"))) == 1
+        assert process.end_tree(process.of_run("inner")) == 0
+
+
 def test_a_process_id_that_was_given_to_another_is_left_alone() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         known = process.identity(other.pid)

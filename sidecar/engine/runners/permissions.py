@@ -10,7 +10,9 @@ from typing import Any, Literal
 from sidecar.services.registry import TOOLS
 
 # What agents put between the name of a server and the name of its tool; Cline adds the arguments.
-_OWN_TOOL = re.compile(r"(?:mcp__|mcp_)?sidecar(?:__|[_./: -])\s*(\w+)(?:: \{.*)?", re.I | re.S)
+_OWN_TOOL = re.compile(
+    r"(?:mcp__|mcp_)?sidecar(?:__|[_./: -])\s*(\w+)(?:: \{.*)?", re.IGNORECASE | re.DOTALL
+)
 _GEMINI_TOOL = re.compile(r"(\w+) \(sidecar MCP Server\)", re.IGNORECASE)
 _KINDS_OF_TOOLS = frozenset({"", "other", "mcp"})
 OWN = "sidecar"

@@ -58,19 +58,20 @@ def of_run(run_id: str) -> dict[str, Any]:
 def members(known: Mapping[str, Any]) -> list[Process]:
     """The living processes of a tree: its root, its group, their descendants, the marked ones."""
     table = {each.pid: each for each in listed()}
-    root = table.get(int(known["pid"]))
+    pid, mark = int(known["pid"]), str(known["mark"])
+    root = table.get(pid)
     is_same = root is not None and root.started == known["started"]
-    found = {
-        pid
-        for pid, each in table.items()
-        if (is_same and known["pid"] in (pid, each.group)) or _carries(pid, str(known["mark"]))
-    }
+    found = {each for each in table if mark and _mark_of(each) == mark}
+    if is_same:
+        found |= {pid, *(each.pid for each in table.values() if each.group == pid)}
     children: dict[int, list[int]] = {}
     for each in table.values():
         children.setdefault(each.parent, []).append(each.pid)
     unseen = list(found)
     while unseen:
         new = set(children.get(unseen.pop(), ())) - found
+        # Another mark is another run's, which a run inside this one may have started.
+        new = {each for each in new if not mark or _mark_of(each) in ("", mark)}
         found |= new
         unseen += new
     found -= _own_line(table)
@@ -140,14 +141,16 @@ def _listed_by_ps() -> Iterator[Process]:
         yield Process(int(pid), int(parent), int(group), started.strip(), state.startswith("Z"))
 
 
-def _carries(pid: int, mark: str) -> bool:
-    if not mark:
-        return False
+def _mark_of(pid: int) -> str:
+    """The mark in a process's environment, empty where there is none or it can't be read."""
     try:
         environment = (_PROC / str(pid) / "environ").read_bytes()
     except OSError:
-        return False
-    return f"{MARK}={mark}".encode() in environment.split(b"\0")
+        return ""
+    for entry in environment.split(b"\0"):
+        if entry.startswith(f"{MARK}=".encode()):
+            return entry.partition(b"=")[2].decode("utf-8", "replace")
+    return ""
 
 
 def _own_line(table: Mapping[int, Process]) -> set[int]:
