@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import filelock
@@ -153,8 +153,10 @@ def _lock(path: Path) -> filelock.BaseFileLock:
 
 def _connected(file: Path) -> sqlite3.Connection:
     private(file.parent)
-    flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
-    os.close(os.open(file, flags, 0o600))
+    # Closing any descriptor of a file drops all locks that its process holds on it, those of its
+    # other connections too: so only a file that is not there yet may be opened beside SQLite.
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(
         file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
