@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence as Listed
+from dataclasses import dataclass
 from functools import lru_cache
 
+from sidecar.domain import kept
 from sidecar.domain.edit import Edit
 from sidecar.domain.finding import Fix, SyntaxProblem
 from sidecar.domain.json_tokens import COMMENT, END, LITERALS, NUMBER, STRING, WORD, Token, tokens
@@ -15,6 +19,15 @@ MAX_DEPTH = 100
 
 # Problems that JSON.parse does not mind.
 TOLERATED = frozenset({"duplicate-key", "too-deep"})
+
+# Objects in the file's one list, or in a list of its root, are remembered from text to text.
+_LIST_DEPTH = 2
+# In characters; a longer text's objects would take too much memory.
+_MOST_KEPT = 1_000_000
+# How many objects may have been taken out of a list at one place.
+_LOOK_AHEAD = 16
+_NEXT_OBJECT = re.compile(r"[ \t\r\n]*,[ \t\r\n]*(?=\{)")
+Kept = Listed[tuple[str, kept.Item]]
 
 # What people write for a literal: Python's and JavaScript's words.
 _WORDS = {
@@ -34,7 +47,21 @@ _WORDS = {
 @lru_cache(maxsize=4)
 def parse(text: str) -> Document:
     """The tree and the problems of a JSON text; never raises."""
-    return _Parser(text).document()
+    parser = _Parser(text, _latest.items)
+    document = parser.document()
+    if len(text) <= _MOST_KEPT:
+        _latest.items = parser.kept
+    return document
+
+
+@dataclass
+class _Latest:
+    """The objects of the list in the text that was read last."""
+
+    items: Kept = ()
+
+
+_latest = _Latest()
 
 
 def strictly_valid(document: Document) -> bool:
@@ -43,9 +70,16 @@ def strictly_valid(document: Document) -> bool:
 
 
 class _Parser:
-    """A recursive descent that recovers as VS Code's parser does."""
+    """A recursive descent that recovers as VS Code's parser does.
 
-    def __init__(self, text: str) -> None:
+    Objects in a list that stood in the text read before are ``known`` by their text: files of
+    hundreds of them are read again after each change of one.
+    """
+
+    def __init__(self, text: str, known: Kept = ()) -> None:
+        self.kept: Kept = ()
+        self._known = known
+        self._next = 0
         self._text = text
         self._problems: list[SyntaxProblem] = []
         self._tokens = tokens(text, self._problems)
@@ -165,19 +199,68 @@ class _Parser:
     def _array(self) -> Node:
         start = self._token.start
         items: list[Node] = []
+        found: list[tuple[str, kept.Item]] = []
+        listed = len(self._open) <= _LIST_DEPTH
         self._advance()
         separated = True
         while not self._ended():
             if not self._separator("]", "value", separated=separated):
                 break
-            item = self._value()
+            item = self._object_of_list(items, found) if listed else self._value()
             if item is None:
                 self._report("A value is expected here.", "value-expected")
                 self._skip_to("]", ",")
             else:
                 items.append(item)
             separated = False
+        if len(found) > len(self.kept):
+            self.kept = found
         return Sequence(self._close(start, "]"), tuple(items))
+
+    def _object_of_list(self, items: list[Node], found: list[tuple[str, kept.Item]]) -> Node | None:
+        """The next item; known ones before it are put into the list at once."""
+        if self._token.kind != "{":
+            return self._value()
+        start, problems = self._token.start, len(self._problems)
+        end = self._known_objects(start, items, found)
+        if end:
+            self._tokens = tokens(self._text, self._problems, end)
+            self._token = Token("}", end - 1, end)
+            self._advance()
+            return items.pop()
+        item = self._value()
+        if not isinstance(item, Mapping) or len(self._problems) > problems:
+            return item
+        text = self._text[start : item.span.end]
+        if text.count("{") + text.count("[") > MAX_DEPTH // 2:
+            return item  # what is too deep depends on the depth at which it stands
+        known = kept.Item(item, start, len(text))
+        found.append((text, known))
+        return kept.Kept(known, start)
+
+    def _known_objects(
+        self, start: int, items: list[Node], found: list[tuple[str, kept.Item]]
+    ) -> int:
+        """Put the known objects that follow each other here into the list; where they end."""
+        text, end = self._text, 0
+        while pair := self._known_at(start):
+            found.append(pair)
+            items.append(kept.Kept(pair[1], start))
+            end = start + len(pair[0])
+            following = _NEXT_OBJECT.match(text, end)
+            if following is None:
+                break
+            start = following.end()
+        return end
+
+    def _known_at(self, start: int) -> tuple[str, kept.Item] | None:
+        """The known object that stands here, if it is one of the next."""
+        known, after = self._known, self._next + _LOOK_AHEAD
+        for place in range(self._next, min(after, len(known))):
+            if self._text.startswith(known[place][0], start):
+                self._next = place + 1
+                return known[place]
+        return None
 
     def _object(self) -> Node:
         start = self._token.start

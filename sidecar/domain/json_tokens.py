@@ -85,10 +85,10 @@ def number(raw: str) -> int | float:
     return float(raw)
 
 
-def tokens(text: str, problems: list[SyntaxProblem]) -> Iterator[Token]:
-    """Every word of the text in order, then ``END``; what is wrong in a word is appended."""
-    position = 1 if text.startswith("\ufeff") else 0
-    if position:
+def tokens(text: str, problems: list[SyntaxProblem], position: int = 0) -> Iterator[Token]:
+    """Every word from a position on, then ``END``; what is wrong in a word is appended."""
+    if not position and text.startswith("\ufeff"):
+        position = 1
         problems.append(_byte_order_mark())
     while len(problems) < MAX_PROBLEMS and (match := _TOKEN.match(text, position)):
         kind = match.lastgroup or ""

@@ -57,7 +57,9 @@ class Kept(Mapping):
     def entries(self) -> tuple[Entry, ...]:
         """The keys with values, where they stand now."""
         if self._parts is None:
-            parts = tuple(_moved_entry(entry, self._by) for entry in self._item.node.entries)
+            parts = self._item.node.entries
+            if self._by:
+                parts = tuple(_moved_entry(entry, self._by) for entry in parts)
             object.__setattr__(self, "_parts", parts)
             return parts
         return self._parts

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from sidecar.domain import json, roo_calendar, tree
 from sidecar.domain.finding import SyntaxProblem
+from sidecar.domain.kept import once
 from sidecar.domain.source import Source, Span
 from sidecar.domain.tree import Document, Node, Scalar, Sequence
 
@@ -67,30 +68,29 @@ class Schedule:
     @cached_property
     def fields(self) -> dict[str, Field]:
         """The known fields by roo-scheduler's names; its own spelling wins over the other."""
-        found: dict[str, Field] = {}
-        for entry in self.node.entries:
-            key = str(entry.key.value)
-            name = canonical(key)
-            if name and (name not in found or key == name or found[name].key != name):
-                value = tree.to_value(entry.value)
-                found[name] = Field(name, key, entry.key.span, entry.value.span, value)
-        return found
+        return _fields(self.node)
 
     @cached_property
-    def values(self) -> dict[str, tree.Value]:
+    def values(self) -> Mapping[str, tree.Value]:
         """The known fields' values, whatever their spelling."""
-        return {name: each.value for name, each in self.fields.items()}
+        fields = partial(_fields, self.node.origin)
+        return once(
+            self.node, "values", None, lambda: {name: each.value for name, each in fields().items()}
+        )
 
     @cached_property
     def raw(self) -> dict[str, tree.Value]:
         """The entry as JSON.parse gives it to roo-scheduler."""
-        value = tree.to_value(self.node)
+        value = tree.to_value(self.node.origin)
         return value if isinstance(value, dict) else {}
 
     @property
     def snake_case(self) -> bool:
         """Whether the entry is spelled as other tools do, which roo-scheduler cannot read."""
-        return any(each.key != each.name for each in self.fields.values())
+        fields = partial(_fields, self.node.origin)
+        return once(
+            self.node, "snake", None, lambda: any(f.key != f.name for f in fields().values())
+        )
 
     def text(self, name: str) -> str:
         """A field as text, empty where it is absent or no text or number."""
@@ -113,6 +113,17 @@ class Schedule:
             if name in self.fields:
                 return self.fields[name].span
         return Span(self.span.start, self.span.start + 1)
+
+
+def _fields(node: tree.Mapping) -> dict[str, Field]:
+    found: dict[str, Field] = {}
+    for entry in node.entries:
+        key = str(entry.key.value)
+        name = canonical(key)
+        if name and (name not in found or key == name or found[name].key != name):
+            value = tree.to_value(entry.value)
+            found[name] = Field(name, key, entry.key.span, entry.value.span, value)
+    return found
 
 
 @dataclass(frozen=True)

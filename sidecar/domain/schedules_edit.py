@@ -12,6 +12,7 @@ from sidecar.domain.edit import Edit
 from sidecar.domain.schedules import Schedule, SchedulesFile, canonical, snake
 from sidecar.domain.source import Span
 
+_BLANK = re.compile(r"[ \t]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})")
 
 
@@ -40,9 +41,10 @@ class _Layout:
 
 def _indent_at(file: SchedulesFile, offset: int) -> str:
     """The indentation of the line in which an offset lies."""
-    source = file.source
-    line = source.slice(source.line_span(source.position(offset).line))
-    return line[: len(line) - len(line.lstrip(" \t"))]
+    text = file.source.text
+    start = 1 + max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset))
+    blank = _BLANK.match(text, start)
+    return blank[0] if blank else ""
 
 
 def _spread(file: SchedulesFile, span: Span) -> bool:

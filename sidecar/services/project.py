@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -51,9 +52,11 @@ def load_file(workspace: Workspace, kind: Kind, product: str) -> File | None:
     return None if text is None else parse_file(kind, text, path=path, product=product)
 
 
-def load_project(workspace: Workspace, settings: Settings, now: datetime) -> Project:
-    """All models of the workspace at one instant."""
-    loaded = (load_file(workspace, kind, settings.product) for kind in Kind)
+def load_project(
+    workspace: Workspace, settings: Settings, now: datetime, kinds: Iterable[Kind] = Kind
+) -> Project:
+    """All models of the workspace at one instant, or those of some kinds."""
+    loaded = (load_file(workspace, kind, settings.product) for kind in kinds)
     project = Project(
         now=now,
         tz=zone(settings.timezone),

@@ -108,7 +108,7 @@ def _create(context: Context, request: ScheduleChange, file: SchedulesFile) -> P
         # roo-scheduler has no default for the hour of a start.
         values |= {name: values.get(name) or "00" for name in ("startHour", "startMinute")}
     ordered = {name: values[name] for name in schedules.FIELDS if name in values}
-    others = [each for each in file.schedules if each.fields]
+    others = [each for each in file.schedules if each.values]
     if others and all(each.snake_case for each in others):
         edits = _added(file, {snake(name): value for name, value in ordered.items()})
     else:
@@ -191,7 +191,7 @@ def _written(context: Context, request: ScheduleChange, propose: Propose) -> dic
     """Propose on what is stored, check the whole result, and write it under the file's lock."""
     path = path_of(context)
     files = context.workspace.files
-    project = load_project(context.workspace, context.settings, context.clock())
+    project = load_project(context.workspace, context.settings, context.clock(), kinds=[Kind.MODES])
     made: list[Proposal] = []
 
     def replaced(current: Content | None) -> bytes | None:

@@ -198,3 +198,49 @@ def test_no_depth_exhausts_the_stack(text):
 
 def test_a_text_of_nothing_but_errors_stops_after_a_thousand():
     assert 1000 <= len(kinds("'x' " * 5000)) < 1010
+
+
+PIECES = st.sampled_from(
+    [
+        '{"id": "1", "n": 5}',
+        '{"id": "2", "days": {"mon": true}, "l": [1, {"a": null}]}',
+        '{\n  "id": "3"\n}',
+        '{"id": "1", "id": "2"}',
+        '{"id": }',
+        "{}",
+        "[]",
+        "7",
+        "// note\n{}",
+        '{"deep": ' + "[" * 60 + "]" * 60 + "}",
+    ]
+)
+LISTS = st.tuples(
+    st.sampled_from(
+        ["[{}]", '{{"schedules": [{}]}}', '{{"a": [1], "schedules": [\n{}\n], "b": [{{}}]}}']
+    ),
+    st.lists(PIECES, max_size=6),
+    st.sampled_from([",", ", ", ",\n  ", " , // and\n", " "]),
+).map(lambda made: made[0].format(made[2].join(made[1])))
+
+
+@given(st.lists(LISTS, min_size=2, max_size=5))
+def test_what_is_known_of_an_earlier_text_changes_nothing(texts):
+    for text in texts:
+        json.parse.cache_clear()
+        known = json.parse(text)
+        alone = json._Parser(text).document()
+        assert known == alone
+        assert repr(to_value(known.root)) == repr(to_value(alone.root))
+
+
+def test_a_known_object_is_moved_to_where_it_stands():
+    item = '{"id": "1", "days": {"mon": true}}'
+    json.parse(f"[{item}]")
+    moved = json.parse(f"[7, \n{item}]").root
+    assert isinstance(moved, Sequence)
+    found = moved.items[1]
+    assert isinstance(found, Mapping)
+    day = found.get("days")
+    assert isinstance(day, Mapping)
+    at = len("[7, \n")
+    assert (found.span.start, day.span.start) == (at, at + item.index('{"mon"'))
