@@ -91,9 +91,11 @@ class Scheduler:
         """One pass at an instant; returns when the next slot is due, None for never."""
         self._load(now)
         waiting = self._release(now)
-        for plan in self._plans.values():
-            if plan.next is not None and plan.next <= now:
-                self._decide_due(plan, now)
+        found = [plan for plan in self._plans.values() if plan.next and plan.next <= now]
+        for plan in found:
+            self._decide_due(plan, now)
+        if found:
+            waiting = self._release(now)
         moments = [plan.next for plan in self._plans.values() if plan.next is not None]
         return min([*moments, *waiting], default=None)
 
