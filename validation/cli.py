@@ -20,12 +20,11 @@ from validation import discovery, fingerprint, plan, process, recording, stages
 from validation.history import History
 from validation.progress import Progress
 from validation.report import Report, Verdict
-from validation.reports import as_json, markdown
+from validation.reports import files, github, markdown
 from validation.run import Run
 
 EXIT = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.INCOMPLETE: 3}
 BAD_PLAN = 2
-FORMS = ("json", "markdown")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,8 +43,10 @@ def _parser() -> argparse.ArgumentParser:
         "--pytest", action="append", default=[], metavar="ARG", help="an argument for pytest"
     )
     parser.add_argument("--keyword", default="", help="only tests that match, as pytest's -k")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--markdown", type=Path, metavar="FILE")
+    for form in files.FORMS:
+        parser.add_argument(
+            f"--{form}", type=Path, metavar="FILE", help=f"write the report as {form}"
+        )
     parser.add_argument("--artefacts", type=Path, metavar="DIR", help="keep logs and raw reports")
     parser.add_argument(
         "--cancel-file", type=Path, metavar="FILE", help="end the run when this file appears"
@@ -60,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
         "--id", default="", help="the run's name; one is made up where it is missing"
     )
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="benchmarks to compare with")
+    parser.add_argument(
+        "--new-baseline", action="store_true", help="let this run's benchmarks be the baseline"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress, no report on stdout")
     parser.add_argument("--list", action="store_true", help="show the plan and run nothing")
     return parser
@@ -81,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except plan.PlanError as error:
         print(error, file=sys.stderr)
         if options.json:
-            _replace(options.json, json.dumps({"schema": 1, "problem": str(error)}))
+            files.replace(options.json, json.dumps({"schema": 1, "problem": str(error)}))
         return BAD_PLAN
     if options.list:
         return _show(chosen)
@@ -110,7 +114,8 @@ def _run(chosen: plan.Plan, options: argparse.Namespace) -> int:
             full=options.full,
             fail_fast=options.fail_fast,
             wanted=frozenset(options.category),
-            baseline=options.baseline,
+            baseline=_baseline(options),
+            new_baseline=options.new_baseline,
             cancellation=_cancellation(options.cancel_file),
             progress=Progress(
                 None if options.quiet else sys.stderr,
@@ -125,6 +130,11 @@ def _run(chosen: plan.Plan, options: argparse.Namespace) -> int:
     return EXIT.get(report.verdict, 3)
 
 
+def _baseline(options: argparse.Namespace) -> Path | None:
+    beside = options.state / "benchmarks.json" if options.state else None
+    return options.baseline or beside
+
+
 def _new_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
 
@@ -133,7 +143,7 @@ def _code(chosen: plan.Plan, options: argparse.Namespace) -> str:
     """The state of the code before anything of it ran; needed only where runs are remembered."""
     if not options.state:
         return ""
-    written = [options.state, options.artefacts, *(getattr(options, form) for form in FORMS)]
+    written = [options.state, options.artefacts, *(getattr(options, form) for form in files.FORMS)]
     words = [chosen.python, sys.version, *options.pytest, options.keyword]
     return fingerprint.of(chosen.root, [path for path in written if path], *words)
 
@@ -158,18 +168,12 @@ def _cancellation(file: Path | None) -> process.Cancellation:
 
 
 def _write(report: Report, options: argparse.Namespace) -> None:
+    files.write(report, {form: getattr(options, form) for form in files.FORMS})
     text = markdown.markdown(report)
-    if options.markdown:
-        _replace(options.markdown, text)
-    if options.json:
-        _replace(options.json, json.dumps(as_json.as_data(report), indent=1))
     if not options.quiet:
-        print(text)
+        github.show(text)
+        for form in files.FORMS:
+            if path := getattr(options, form):
+                print(f"{form}: {path}")
         print(markdown.plain_line(report))
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    github.tell(report, text)

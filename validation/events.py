@@ -60,6 +60,7 @@ class EventStream:
     uncollected: list[Check] = field(default_factory=list)
     tests: dict[str, Test] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    speeds: dict[str, float] = field(default_factory=dict)
     ended: bool = False
     _offset: int = 0
 
@@ -113,6 +114,8 @@ class EventStream:
                 self.tests[event["id"]].finished = True
             case "warning":
                 self.warnings.append(event["message"])
+            case "speed":
+                self.speeds[event["id"]] = event["seconds"]
             case "end":
                 self.ended = True
 

@@ -67,6 +67,7 @@ class Plan:
     """Everything that decides a run and its verdict.
 
     ``changed_from`` is the revision that changed lines are counted from; empty lets git tell.
+    ``benchmark_runs`` is how many processes at most measure a benchmark to be sure of it.
     """
 
     root: Path
@@ -75,6 +76,7 @@ class Plan:
     thresholds: Thresholds = field(default_factory=Thresholds)
     coverage: bool = True
     changed_from: str = ""
+    benchmark_runs: int = 12
     stall_seconds: float = 300.0
     memory: int = 0
     keep_path: bool = False
@@ -99,7 +101,7 @@ _STAGE_KEYS = {
 _KEYS = {
     "stage": list, "category": list, "thresholds": dict, "tests": list, "coverage": bool,
     "stall": (int, float), "limit": (int, float), "memory": int, "keep_path": bool, "syntax": bool,
-    "changed_from": str,
+    "changed_from": str, "benchmark_runs": int,
 }  # fmt: skip
 _CATEGORY_KEYS = {"name": str, "paths": list, "markers": list}
 
@@ -119,6 +121,7 @@ def load(root: Path, python: str = "", pytest: tuple[str, ...] = (), keyword: st
         thresholds=_thresholds(table, stages, categories),
         coverage=table.get("coverage", True),
         changed_from=table.get("changed_from", ""),
+        benchmark_runs=table.get("benchmark_runs", 12),
         stall_seconds=table.get("stall", 300.0),
         memory=table.get("memory", 0),
         keep_path=table.get("keep_path", False),

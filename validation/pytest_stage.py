@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from validation import benchmark_json, changed_lines, coverage_json, junit
+from validation.assertions import Detector
 from validation.checks import Check, Status
 from validation.events import EventStream
 from validation.interpreters import Interpreter
@@ -27,8 +29,11 @@ _TROUBLE = {
 }
 
 
-def run(run: Run, stage: Stage) -> StageResult:
-    """One check for each test; a crash, a hang or a refusal is an error of its own."""
+def run(run: Run, stage: Stage, *, only: Sequence[str] = ()) -> StageResult:
+    """One check for each test; a crash, a hang or a refusal is an error of its own.
+
+    ``only`` are the ids of the tests to run, where not all are.
+    """
     python = run.python
     if isinstance(python, str):
         return StageResult(stage, not_run=f"The project's Python cannot be used: {python}.")
@@ -40,7 +45,8 @@ def run(run: Run, stage: Stage) -> StageResult:
     for name in ("junit.xml", "events.ndjson", "coverage.json", "benchmark.json"):
         (folder / name).unlink(missing_ok=True)
     events = EventStream(folder / "events.ndjson", run.plan.stall_seconds, _teller(run))
-    outcome = run.start(stage, _argv(run, stage, python, folder), watch=events.follow)
+    argv = _argv(run, stage, python, folder, only)
+    outcome = run.start(stage, argv, watch=events.follow)
     events.read()
     if outcome.returncode == NO_PYTEST:
         return StageResult(stage, not_run="pytest cannot be imported there.")
@@ -52,9 +58,12 @@ def run(run: Run, stage: Stage) -> StageResult:
         seconds=outcome.seconds,
         unreached=unreached,
         warnings=tuple(dict.fromkeys(events.warnings)),
+        findings=Detector(run.plan.root).look(checks) if stage.kind == "pytest" else (),
         retried=events.retried,
         artefacts=tuple(sorted(path.name for path in folder.iterdir())),
     )
+    if stage.kind == "benchmark":
+        return replace(result, samples=tuple(_samples(folder, events)))
     return _with_figures(run, result, python, folder)
 
 
@@ -67,8 +76,10 @@ def _teller(run: Run) -> Callable[[EventStream], None]:
     return tell
 
 
-def _argv(run: Run, stage: Stage, python: Interpreter, folder: Path) -> list[str]:
-    options = {
+def _argv(
+    run: Run, stage: Stage, python: Interpreter, folder: Path, only: Sequence[str]
+) -> list[str]:
+    options: dict[str, Any] = {
         "events": str(folder / "events.ndjson"),
         "keep_path": run.plan.keep_path,
         "benchmark_storage": (folder / "benchmarks").as_uri(),
@@ -84,6 +95,7 @@ def _argv(run: Run, stage: Stage, python: Interpreter, folder: Path) -> list[str
         *("-o", f"faulthandler_timeout={stall * 0.9:g}"),
     ]
     if stage.kind == "benchmark":
+        options |= {"speed": True, "only": list(only)}
         report = folder / "benchmark.json"
         arguments += ["--benchmark-only", f"--benchmark-json={report}"]
     if run.plan.keyword:
@@ -102,7 +114,7 @@ def _measures(run: Run, stage: Stage, python: Interpreter) -> bool:
 def _category(run: Run, stage: Stage, check: Check) -> str:
     if not stage.sorts:
         return stage.category
-    return run.plan.category_of(check.file, check.markers)
+    return run.plan.category_of(check.id.partition("::")[0], check.markers)
 
 
 def _checks(
@@ -160,8 +172,6 @@ def _with_figures(run: Run, result: StageResult, python: Interpreter, folder: Pa
     elif stage.kind == "pytest" and run.plan.coverage and "coverage" not in python.modules:
         missing = "coverage is not installed in the project's Python."
         result = replace(result, coverage_missing=missing)
-    if stage.kind == "benchmark":
-        return replace(result, benchmarks=_benchmarks(run, folder))
     return result
 
 
@@ -174,14 +184,11 @@ def _coverage(run: Run, folder: Path) -> coverage_json.Coverage:
     return replace(coverage, changed=changed_lines.measure(root, run.plan.changed_from, coverage))
 
 
-def _benchmarks(run: Run, folder: Path) -> tuple[benchmark_json.Comparison, ...]:
+def _samples(folder: Path, events: EventStream) -> list[benchmark_json.Sample]:
     path = folder / "benchmark.json"
     try:
         found = benchmark_json.read(path)
     except (OSError, benchmark_json.BadBenchmarkError):
-        return ()
-    path.unlink()  # its raw timings make it huge; the statistics are in the report
-    known = benchmark_json.load_baseline(run.baseline) if run.baseline else {}
-    if run.baseline and not known:
-        benchmark_json.store_baseline(run.baseline, found)
-    return tuple(benchmark_json.compare(item, known.get(item.name)) for item in found)
+        return []
+    path.unlink()  # all raw timings make it huge; what is needed of them is kept
+    return [replace(sample, speed=events.speeds.get(sample.name)) for sample in found]

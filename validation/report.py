@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from validation.benchmark_json import Change, Comparison
+from validation.benchmark_gate import Change, Comparison
+from validation.benchmark_json import Sample
 from validation.checks import Check, Status
 from validation.coverage_json import Coverage
 from validation.findings import Finding
@@ -56,6 +57,7 @@ class StageResult:
     coverage: Coverage | None = None
     coverage_missing: str = ""
     benchmarks: tuple[Comparison, ...] = ()
+    samples: tuple[Sample, ...] = ()
     figures: tuple[Figure, ...] = ()
     findings: tuple[Finding, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -117,16 +119,24 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A measured value beside the least that is accepted; None where nothing was measured."""
+    """A measured value beside what is accepted; None where nothing was measured."""
 
     name: str
     value: float | None
-    minimum: float
+    limit: float
+    highest: bool = False
 
     @property
     def met(self) -> bool:
-        """Whether the value is there and high enough."""
-        return self.value is not None and self.value >= self.minimum
+        """Whether the value is there and on the right side of the limit."""
+        if self.value is None:
+            return False
+        return self.value <= self.limit if self.highest else self.value >= self.limit
+
+    @property
+    def accepted(self) -> str:
+        """The limit in words."""
+        return f"{'at most' if self.highest else 'at least'} {self.limit:g}"
 
 
 @dataclass(frozen=True)
@@ -275,13 +285,13 @@ def _thresholds(
         found += _coverage_thresholds(plan, results)
     for result in results:
         found += [
-            Threshold(figure.name, -figure.value, -figure.limit)
+            Threshold(figure.name, figure.value, figure.limit, highest=True)
             for figure in result.figures
             if figure.limit is not None
         ]
         slower = sum(item.change is Change.SLOWER for item in result.benchmarks)
         if slower:
-            found.append(Threshold("benchmarks not slower", -float(slower), 0.0))
+            found.append(Threshold("slower benchmarks", float(slower), 0.0, highest=True))
     return tuple(found)
 
 

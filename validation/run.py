@@ -24,6 +24,7 @@ class Run:
     fail_fast: bool = False
     wanted: frozenset[str] = frozenset()
     baseline: Path | None = None
+    new_baseline: bool = False
     cancellation: process.Cancellation = field(default_factory=process.Cancellation)
     progress: Progress = field(default_factory=Progress)
     _interpreters: dict[str, Interpreter | str] = field(default_factory=dict)

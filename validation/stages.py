@@ -7,7 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from validation import check_stage, command_stage, probe_stage, pytest_stage, syntax_stage
+from validation import (
+    benchmark_stage,
+    check_stage,
+    command_stage,
+    probe_stage,
+    pytest_stage,
+    syntax_stage,
+)
 from validation.plan import Stage
 from validation.progress import Progress
 from validation.report import Counts, Report, StageResult, build
@@ -18,7 +25,7 @@ RUNNERS: dict[str, Callable[[Run, Stage], StageResult]] = {
     "check": check_stage.run,
     "command": command_stage.run,
     "pytest": pytest_stage.run,
-    "benchmark": pytest_stage.run,
+    "benchmark": benchmark_stage.run,
     "tools": probe_stage.run,
     "transports": probe_stage.run,
 }

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from validation import benchmark_json, interpreters
-from validation.benchmark_json import Benchmark, Change
+from validation import interpreters
 from validation.report import Counts
 
 MARK = "import pathlib\npathlib.Path(__file__).with_name('executed').write_text('x')\n"
@@ -286,39 +285,3 @@ def test_the_interval_is_wilsons():
     assert (round(low, 4), round(high, 4)) == (0.4902, 0.9433)
     assert Counts(skipped=3).interval is None
     assert Counts(skipped=3).rate is None
-
-
-def bench(median: float, iqr: float = 0.001, rounds: int = 100) -> Benchmark:
-    return Benchmark("b", median, iqr, median, iqr, rounds)
-
-
-@pytest.mark.parametrize(
-    ("new", "old", "change"),
-    [
-        (bench(0.1), None, Change.NEW),
-        (bench(0.1), bench(0.1), Change.SAME),
-        (bench(0.15), bench(0.1), Change.SLOWER),
-        (bench(0.05), bench(0.1), Change.FASTER),
-        (bench(0.15, iqr=0.03), bench(0.1), Change.SAME),
-        (bench(0.11), bench(0.1), Change.SAME),
-        (bench(0.3, rounds=2), bench(0.1), Change.UNSURE),
-    ],
-)
-def test_a_benchmark_is_judged_by_its_noise(new, old, change):
-    assert benchmark_json.compare(new, old).change is change
-
-
-def test_benchmarks_are_compared_with_the_stored_baseline(project, validate, tmp_path: Path):
-    pytest.importorskip("pytest_benchmark")
-    baseline = tmp_path / "baseline.json"
-    text = "import time\ndef test_b(benchmark):\n    benchmark(time.sleep, 0.002)\n"
-    root = project({"benchmarks/test_b.py": text})
-
-    first = validate(root, f"--baseline={baseline}", category="benchmark", plugins=True)
-    (root / "benchmarks/test_b.py").write_text(text.replace("0.002", "0.02"))
-    second = validate(root, f"--baseline={baseline}", category="benchmark", plugins=True)
-
-    assert [b["change"] for b in first.report["benchmarks"]] == ["no baseline"]
-    assert [b["change"] for b in second.report["benchmarks"]] == ["slower"]
-    assert second.report["benchmarks"][0]["ratio"] > 2
-    assert (first.code, second.code) == (0, 1)

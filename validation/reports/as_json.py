@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from validation.benchmark_json import Comparison
+from validation.benchmark_gate import Comparison
 from validation.checks import Check
 from validation.coverage_json import Coverage
 from validation.history import Record
@@ -42,7 +42,7 @@ def as_data(report: Report) -> dict[str, Any]:
             for f in report.figures
         ],
         "thresholds": [
-            {"name": t.name, "value": t.value, "minimum": t.minimum, "met": t.met}
+            {"name": t.name, "value": t.value, "limit": t.limit, "highest": t.highest, "met": t.met}
             for t in report.thresholds
         ],
         "findings": [asdict(finding) for finding in report.findings],
@@ -130,8 +130,11 @@ def _benchmark_data(item: Comparison) -> dict[str, Any]:
         "median": item.benchmark.median,
         "iqr": item.benchmark.iqr,
         "rounds": item.benchmark.rounds,
-        "baseline": item.baseline.median if item.baseline else None,
+        "fastest": item.benchmark.floor,
+        "baseline": item.baseline.floor if item.baseline else None,
         "ratio": item.ratio,
+        "runs": item.runs,
+        "p": item.chance,
         "change": item.change,
     }
 

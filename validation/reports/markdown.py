@@ -29,7 +29,7 @@ def markdown(report: Report) -> str:
         _figures(report),
         _flaky(report.flaky),
         _slowest(report),
-        _warnings(report.warnings),
+        _warnings([*_remarks(report), *report.warnings]),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -128,10 +128,10 @@ def _thresholds(report: Report) -> str:
     if not others:
         return ""
     rows = (
-        (t.name, "none" if t.value is None else f"{t.value:.2f}", f"{t.minimum:g}", _met(met=t.met))
+        (t.name, "none" if t.value is None else f"{t.value:.2f}", t.accepted, _met(met=t.met))
         for t in others
     )
-    return "## Thresholds\n" + _table(("what", "measured", "at least", ""), rows)
+    return "## Thresholds\n" + _table(("what", "measured", "accepted", ""), rows)
 
 
 def _met(*, met: bool) -> str:
@@ -190,13 +190,13 @@ def _benchmarks(report: Report) -> str:
             item.benchmark.name,
             f"{item.benchmark.median * 1000:.3f} ms",
             f"{item.benchmark.iqr * 1000:.3f} ms",
-            item.benchmark.rounds,
+            f"{item.benchmark.rounds} x {item.runs}",
             f"{item.ratio:.2f}" if item.ratio else "",
             item.change,
         )
         for item in report.benchmarks
     )
-    header = ("benchmark", "median", "quartile range", "rounds", "to baseline", "")
+    header = ("benchmark", "median", "quartile range", "rounds x runs", "to baseline", "")
     return "## Benchmarks\n" + _table(header, rows)
 
 
@@ -226,6 +226,12 @@ def _slowest(report: Report) -> str:
         return ""
     rows = ((f"`{check.id}`", f"{check.seconds:.2f}") for check in slow)
     return "## Slowest\n" + _table(("check", "seconds"), rows)
+
+
+def _remarks(report: Report) -> list[str]:
+    """What the tests' own source, not a linter, gives cause to warn of."""
+    ours = (item for item in report.findings if item.tool in ("assertions", "mutation"))
+    return [f"{item.file}:{item.line}: {item.message}" for item in ours]
 
 
 def _warnings(warnings: Sequence[str]) -> str:
