@@ -50,7 +50,8 @@ class Agent:
     detours: Mapping[str, Json] = field(default_factory=dict)
 
 
-def _write(path: Path, value: Json | str) -> None:
+def write(path: Path, value: Json | str) -> None:
+    """Write a file of settings."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(value if isinstance(value, str) else json.dumps(value, indent=2), "utf-8")
 
@@ -68,7 +69,7 @@ def _set_up_cline(place: Place) -> None:
         kind = "sse" if place.transport == "sse" else "streamableHttp"
         server = {"type": kind, "url": place.url, "headers": place.headers}
         settings["mcpServers"]["sidecar"] = server
-    _write(place.home / ".cline/data/settings/cline_mcp_settings.json", settings)
+    write(place.home / ".cline/data/settings/cline_mcp_settings.json", settings)
 
 
 def _sign_in_cline(place: Place) -> list[str]:
@@ -85,9 +86,9 @@ def _set_up_claude(place: Place) -> None:
     if place.transport == "http":
         server = {"type": "http", "url": place.url, "headers": place.headers}
         settings["mcpServers"]["sidecar"] = server
-    _write(place.workspace / ".mcp.json", settings)
+    write(place.workspace / ".mcp.json", settings)
     # What Claude Code itself writes when a person approves the workspace's server.
-    _write(place.workspace / ".claude/settings.local.json", {"enabledMcpjsonServers": ["sidecar"]})
+    write(place.workspace / ".claude/settings.local.json", {"enabledMcpjsonServers": ["sidecar"]})
 
 
 def _claude(place: Place) -> list[str]:
@@ -113,7 +114,7 @@ def _set_up_codex(place: Place) -> None:
         f'[model_providers.fake]\nname = "fake"\nbase_url = "{place.model}/v1"\n'
         'wire_api = "responses"\nenv_key = "FAKE_KEY"\n\n'
     )
-    _write(place.home / ".codex/config.toml", provider + server)
+    write(place.home / ".codex/config.toml", provider + server)
 
 
 def _codex(_: Place) -> list[str]:
@@ -126,11 +127,11 @@ def _set_up_gemini(place: Place) -> None:
     if place.transport == "http":
         server = {"httpUrl": place.url, "headers": place.headers}
         settings["mcpServers"]["sidecar"] = server
-    _write(place.workspace / ".gemini/settings.json", settings)
+    write(place.workspace / ".gemini/settings.json", settings)
     chosen = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
-    _write(place.home / ".gemini/settings.json", chosen)
+    write(place.home / ".gemini/settings.json", chosen)
     # What Gemini CLI itself writes when a person trusts the folder; it starts no server without.
-    _write(place.home / ".gemini/trustedFolders.json", {str(place.workspace): "TRUST_FOLDER"})
+    write(place.home / ".gemini/trustedFolders.json", {str(place.workspace): "TRUST_FOLDER"})
 
 
 def _gemini(_: Place) -> list[str]:
@@ -145,8 +146,8 @@ def _set_up_opencode(place: Place) -> None:
     options = {"baseURL": f"{place.model}/v1", "apiKey": "none"}
     provider = {"npm": "@ai-sdk/openai-compatible", "options": options, "models": {MODEL: {}}}
     chosen = {"model": f"fake/{MODEL}", "provider": {"fake": provider}}
-    _write(place.workspace / "opencode.json", settings)
-    _write(place.home / ".config/opencode/opencode.json", chosen)
+    write(place.workspace / "opencode.json", settings)
+    write(place.home / ".config/opencode/opencode.json", chosen)
 
 
 AGENTS = (

@@ -57,7 +57,7 @@ def _expected(step: Step, context: Context) -> Expected:
     try:
         result = calls.answered(called(tool, context, step.arguments))
     except SidecarError as refusal:
-        result = calls.refused(refusal)
+        result = calls.refusing(refusal).result()
     text = "\n".join(part.text for part in result.content if part.type == "text")
     return Expected(masked_value(result.structured_content), masked(text), bool(result.is_error))
 

@@ -42,6 +42,8 @@ class Script:
     The answer depends on the request alone: the results in it tell how many steps were made.
     """
 
+    status = 200
+
     def __init__(self, steps: Sequence[Step], detours: Mapping[str, Json]) -> None:
         self.steps = steps
         self._detours = detours
@@ -60,9 +62,28 @@ class Script:
             return Called(detours[0], self._detours[detours[0].name])
         return Said(f"There is no tool {step.tool} among {len(conversation.offered)}.")
 
+    def holds(self, _: Conversation) -> bool:
+        """Whether the model falls silent in the middle of this answer."""
+        return False
+
     def is_step(self, tool: str) -> bool:
         """Whether an offered name means one of the steps' tools."""
         return any(is_named(tool, step.tool) for step in self.steps)
+
+
+class Hanging(Script):
+    """A model that makes the steps, then begins an answer which never ends."""
+
+    def holds(self, conversation: Conversation) -> bool:
+        """Once all steps are made."""
+        made = [each for each in conversation.returned if self.is_step(each.tool)]
+        return bool(conversation.offered) and len(made) >= len(self.steps)
+
+
+class Broken(Script):
+    """A model that refuses every request."""
+
+    status = 400
 
 
 def is_named(offered: str, tool: str) -> bool:
@@ -80,7 +101,9 @@ class Model:
 
     def __init__(self, script: Script, log: Path) -> None:
         self.turns: list[Turn] = []
-        self._script = script
+        self.script = script
+        self.hanging = threading.Event()
+        self.released = threading.Event()
         self._log = log
         self._lock = threading.Lock()
         self.address = ""
@@ -91,7 +114,7 @@ class Model:
         if (body.get("generationConfig") or {}).get("responseMimeType") == "application/json":
             answer: Answer = Said(json.dumps({"reasoning": "", "next_speaker": "user"}))
         else:
-            answer = self._script.answer(conversation)
+            answer = self.script.answer(conversation)
         with self._lock, self._log.open("a", encoding="utf-8") as log:
             said = answer.text if isinstance(answer, Said) else answer.tool.name
             log.write(json.dumps({"path": path, "answer": said, "body": body}) + "\n")
@@ -124,8 +147,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._send({"input_tokens": 10, "totalTokens": 10})
             return
         body: Json = json.loads(raw)
-        answer = cast("_Server", self.server).model.reply(path, dialect, body)
-        if body.get("stream") or "stream" in path:
+        model = cast("_Server", self.server).model
+        answer = model.reply(path, dialect, body)
+        if model.script.status != 200:
+            self._send({"error": {"message": "refused", "code": "bad"}}, model.script.status)
+        elif model.script.holds(dialect.read(body)):
+            self._hang(model)
+        elif body.get("stream") or "stream" in path:
             self._stream(dialect, answer)
         else:
             self._send(dialect.whole(answer))
@@ -142,9 +170,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(f"data: {dialect.end}\n\n".encode())
         self.close_connection = True
 
-    def _send(self, document: Json) -> None:
-        data = json.dumps(document).encode()
+    def _hang(self, model: Model) -> None:
         self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        self.wfile.flush()
+        model.hanging.set()
+        model.released.wait()
+        self.close_connection = True
+
+    def _send(self, document: Json, status: int = 200) -> None:
+        data = json.dumps(document).encode()
+        self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(data)))
         self.end_headers()
@@ -163,6 +200,7 @@ def serving(script: Script, log: Path) -> Iterator[Model]:
     try:
         yield model
     finally:
+        model.released.set()
         server.shutdown()
         server.server_close()
         thread.join(5)

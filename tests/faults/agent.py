@@ -80,7 +80,7 @@ class Agent:
         try:
             result = calls.answered(called(resolve(name), self.context, arguments))
         except SidecarError as error:
-            result = calls.refused(error)
+            result = calls.refusing(error).result()
         told = json.loads(json.dumps(result.structured_content))
         return Answer(bool(result.is_error), told, result.content[0].text)
 
