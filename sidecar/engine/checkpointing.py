@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -93,7 +94,7 @@ def find(context: Context, name: str) -> Checkpoint | None:
 
 def save(context: Context, name: str, what: str, seen: Snapshot) -> None:
     """Keep a snapshot of a run on the user's side."""
-    folder = _folder(context, name)
+    folder = private(private(_folder(context, name).parent) / name)
     temporary = folder / f".{what}.{os.getpid()}"
     with temporary.open("w", encoding="utf-8") as file:
         file.write(seen.to_json())
@@ -110,16 +111,19 @@ def load_saved(context: Context, name: str, what: str) -> Snapshot | None:
         return None
 
 
-def forget(context: Context, name: str) -> None:
-    """Delete what was kept of a run that is over; its checkpoint stays for a while."""
-    for file in _folder(context, name).glob("*.json"):
-        if file.name != "checkpoint.json":
+def forget(context: Context, name: str, *, checkpoint: bool = False) -> None:
+    """Delete what was kept of a run that is over; its checkpoint stays unless it is named."""
+    folder = _folder(context, name)
+    for file in folder.glob("*"):
+        if checkpoint or file.name != "checkpoint.json":
             file.unlink(missing_ok=True)
+    with suppress(OSError):  # there is none, or the checkpoint is in it
+        folder.rmdir()
 
 
 def _folder(context: Context, name: str) -> Path:
-    state = context.workspace.user.workspace_state(context.workspace.root)
-    return private(private(state / "runs") / name)
+    """The run's folder on the user's side, which need not exist."""
+    return context.workspace.user.workspace_state(context.workspace.root) / "runs" / name
 
 
 def _commit(context: Context, git: GitObjects, name: str, seen: Snapshot) -> None:
@@ -167,6 +171,6 @@ def _remember(context: Context, name: str, kind: str, git: GitObjects | None) ->
         for _, key, _ in old:
             records.delete(COLLECTION, key)
     for _, key, _ in old:
-        (_folder(context, key) / "checkpoint.json").unlink(missing_ok=True)
+        forget(context, key, checkpoint=True)
     if git is not None:
         git.forget(key for _, key, was in old if was == "git")

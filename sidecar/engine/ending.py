@@ -81,9 +81,7 @@ class Ending:
     def abandon(self, state: RunState) -> None:
         """Close the row of a run that nobody will finish: aborted, or ended before it began."""
         self._close_row(state)
-        now = self.context.clock().isoformat(timespec="milliseconds")
-        told = {"state": state.value, "reason": "", "result": "", "facts": self.facts}
-        self.memory.put(finished=told, ended_at=now)
+        self.memory.put(ended_at=self.context.clock().isoformat(timespec="milliseconds"))
         checkpointing.forget(self.context, self.memory.name)
 
     def _roll_back(self, state: RunState) -> None:

@@ -9,12 +9,12 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from sidecar.domain.errors import SidecarError
-from sidecar.domain.run import ENDED, RunRequest, RunState, run_name
+from sidecar.domain.run import ENDED, RunRecord, RunRequest, RunState, run_name
 from sidecar.engine import checkpointing, restoring, run_memory, snapshot, time_row
 from sidecar.engine.attempts import Attempts
 from sidecar.engine.ending import Ending
@@ -27,6 +27,7 @@ from sidecar.services.context import Context
 
 _log = logging.getLogger(__name__)
 CHECKPOINT_TRIES = 3
+FINISHED_WITHIN = timedelta(minutes=5)
 
 
 @dataclass
@@ -103,10 +104,16 @@ class Execution:
             if notes.get("ended_at") or "started" not in notes:
                 continue
             record = queue.get(run_id)
-            if record is not None and record.state in ENDED:
-                self._abandon(record.request, RunState.INTERRUPTED)
+            if record is not None and self._is_long_over(record):
+                self._abandon(record.request, record.state)
                 closed.append(run_name(run_id))
         return closed
+
+    def _is_long_over(self, record: RunRecord) -> bool:
+        """Whether it has ended, and whoever would finish it had the time to."""
+        if record.state not in ENDED or record.ended is None:
+            return False
+        return self.context.clock() - record.ended > FINISHED_WITHIN
 
     def _abandon(self, run: RunRequest, state: RunState) -> None:
         memory = RunMemory.of(self.context, run)
@@ -115,6 +122,7 @@ class Execution:
 
     def _before(self, run: RunRequest, memory: RunMemory, started: datetime) -> None:
         timing_log.complete_pending(self.context)
+        self.sweep()
         schedule_bookkeeping.write_pending(self.context)
         limit = run_limits.attempt_limit(self.context, run)
         time_row.begin(self.context, run, memory.name, started, limit)

@@ -24,6 +24,7 @@ workspace, and nothing in it is ever executed.
 | name | what | how much | may it be deleted? |
 | --- | --- | --- | --- |
 | `validation/` | runs of `run_validation` | the newest 20 | yes, when no run goes on |
+| `runs/` | prompts, transcripts and outcomes of runs | the newest 100 | yes, when no run goes on |
 | `reports/` | reports of validations asked for by hand | the last one | yes, at any time |
 | `logs/` | the sidecar's log, JSON lines | 3 files of 1 MiB | yes, at any time |
 | `backups/` | earlier contents of files, by SHA-256 | see below | yes, but they are lost then |
@@ -60,12 +61,15 @@ class State:
         self.write_all({name: data})
         return self.path(name)
 
-    def write_all(self, files: Mapping[str, bytes]) -> None:
-        """Replace several state files, each atomically; they wait for the disk together."""
+    def write_all(self, files: Mapping[str, bytes], *, durable: bool = True) -> None:
+        """Replace several state files, each atomically; they wait for the disk together.
+
+        Those that are not ``durable`` outlive this process, but not a power failure soon after.
+        """
         if not self.begun:
             for first, text in _FIRST.items():
-                self._replace_all({first: text})
-        self._replace_all(files)
+                self._replace_all({first: text}, durable=True)
+        self._replace_all(files, durable=durable)
 
     @property
     def begun(self) -> bool:
@@ -86,7 +90,7 @@ class State:
             raise SidecarError(ErrorCode.UNAVAILABLE, message, hint=hint)
         return True
 
-    def _replace_all(self, files: Mapping[str, bytes]) -> None:
+    def _replace_all(self, files: Mapping[str, bytes], *, durable: bool) -> None:
         places = {self._split(name): data for name, data in files.items()}
         try:
             with ExitStack() as stack:
@@ -96,8 +100,9 @@ class State:
                 }
                 _put(
                     [(folders[folder], last, data) for (folder, last), data in places.items()],
+                    durable=durable,
                 )
-                for directory in folders.values():
+                for directory in folders.values() if durable else ():
                     directory.sync()
         except OSError as error:
             raise trouble.explained(error, "/".join(next(iter(places)))) from error
@@ -195,9 +200,11 @@ class State:
             raise trouble.explained(error, f"{folder}/{last}") from error
 
 
-def _put(files: Sequence[tuple[Directory, str, bytes]]) -> None:
-    """Rename durable new files to their names; what could not be renamed is removed."""
-    temporaries = replacing.prepare_all([(directory, data) for directory, _, data in files])
+def _put(files: Sequence[tuple[Directory, str, bytes]], *, durable: bool) -> None:
+    """Rename new files to their names; what could not be renamed is removed."""
+    temporaries = replacing.prepare_all(
+        [(directory, data) for directory, _, data in files], durable=durable
+    )
     pending = [
         (directory, each, name)
         for (directory, name, _), each in zip(files, temporaries, strict=True)

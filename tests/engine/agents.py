@@ -91,6 +91,11 @@ class Bench:
         self.execution = Execution(self.context, self.runner_for)
         self.tell()
 
+    def having(self, **changes: Any) -> None:
+        """Go on with another context, as another process has it."""
+        self.context = replace(self.context, **changes)
+        self.execution = Execution(self.context, self.runner_for)
+
     def runner_for(self, name: str) -> Runner:
         """The only runner there is."""
         assert name == "agent"

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -210,13 +210,15 @@ def test_a_runner_that_is_not_there_fails_the_attempt_in_a_sentence(bench):
     assert (told["state"], told["reason"]) == ("failed", "There is no runner `agent`.")
 
 
-def test_what_is_kept_of_runs_is_bounded(bench, monkeypatch):
-    monkeypatch.setattr(run_folder, "KEPT", 3)
-    at = bench()
-    for number in range(5):
-        carried(at, at.request(run_id=f"run {number}"))
-        at.now += timedelta(minutes=1)
-    assert len(at.context.workspace.state.names(run_folder.FOLDER)) == 3
+def test_of_runs_that_are_over_only_the_newest_folders_are_kept(bench):
+    state = bench().context.workspace.state
+    names = [f"run-{number:03}" for number in range(run_folder.KEPT + 5)]
+    for name in [*names, "run-going-on"]:
+        run_folder.RunFolder(state, name).write("prompt.md", "x")
+    run_folder.forget_old(state, names)
+    left = state.names(run_folder.FOLDER)
+    assert len(left) == run_folder.KEPT
+    assert {"run-going-on", names[-1], names[6]} <= set(left)
 
 
 HOOK = """\
@@ -249,7 +251,7 @@ def test_without_trust_the_users_command_is_not_called(bench, tmp_path):
     request = at.request()
     begun = at.execution.begin(request)
     outcomes = [at.execution.attempt(request, begun, n, STOP) for n in (1, 2, 3)]
-    object.__setattr__(at.context, "code_allowed", False)
+    at.having(code_allowed=False)
     told = at.execution.finish(request, begun, outcomes)
     assert told["facts"]["hook"].startswith("not called")
     assert not called.exists()
@@ -304,12 +306,15 @@ def test_a_run_that_was_cancelled_before_it_said_that_it_began_has_its_row_close
     queue = DurableQueue(SqliteDatabase(tmp_path / "engine.sqlite"))
     request = at.request()
     queue.enqueue(from_dict(request))
-    object.__setattr__(at.context, "queue", queue)
+    at.having(queue=queue)
     at.execution.begin(request)
     assert at.execution.sweep() == []
     queue.cancel(request["run_id"], "not wanted")
+    at.now = datetime.now(UTC)
+    assert at.execution.sweep() == [], "whoever works on it may yet finish it"
+    at.now += timedelta(minutes=6)
     assert at.execution.sweep() == [at.rows()[0].task_id]
-    assert at.rows()[0].values["result"] == "interrupted"
+    assert at.rows()[0].values["result"] == "cancelled"
     assert at.execution.sweep() == []
     queue.close()
 

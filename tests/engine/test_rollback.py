@@ -187,7 +187,7 @@ def test_old_checkpoints_and_their_references_are_let_go(tmp_path):
 @NEEDS_GIT
 def test_without_trust_no_git_is_asked_and_the_state_files_are_copied(tmp_path):
     at = bench(tmp_path, with_git=True)
-    object.__setattr__(at.context, "code_allowed", False)
+    at.having(code_allowed=False)
     at.execution.begin(at.request())
     assert git(at.root, "for-each-ref", "refs/sidecar") == ""
 
