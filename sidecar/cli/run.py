@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Exit 0 when all succeeded, 1 when one did not, 3 when one waits for a person or an agent."""
     context = open_workspace(root_of(options), code_allowed=consent.given(options))
-    with executing(context, scheduling=False) as own:
+    with executing(context) as own:
         if options.due:
             records = _due(own)
         else:
@@ -45,10 +45,12 @@ def _due(context: Context) -> Sequence[RunRecord]:
     """The runs of the slots that are due, put into the queue unless they are there."""
     look(context)
     queue, workspace = queue_of(context), workspace_id(context)
-    found = queue.runs(workspace=workspace, states=(*_UNDER_WAY, RunState.NEEDS_CONSENT))
+    states = (*_UNDER_WAY, RunState.NEEDS_CONSENT)
+    found = [run for run in queue.runs(workspace=workspace, states=states) if run.request.slot]
     if context.code_allowed:
         for record in found:
             trust.allow_run(context, record.request)
+            queue.settle(record.run_id, RunState.QUEUED)
     if not found:
         print("Nothing is due.")
     return found[::-1]

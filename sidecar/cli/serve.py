@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
+import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from sidecar import __version__, app
 from sidecar.cli.arguments import add_http_arguments, add_workspace_argument
 from sidecar.cli.formats import write_text
 from sidecar.cli.serving import listening
+from sidecar.cli.visible import one_line
 from sidecar.cli.workspace import open_workspace, root_of
+from sidecar.engine.executing import executed
+from sidecar.host import hosting
 from sidecar.mcp import http
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import FileReport
@@ -34,10 +41,30 @@ def run(options: argparse.Namespace) -> int:
         return 0
     listener, rules, told = listening(context, options)
     print(f"  MCP over HTTP    {told}\n\nWatching; Ctrl-C ends it.", flush=True)
-    with app.watching(context, _show):
-        code = http.serve(app.mcp_server(context), listener, rules)
+    signal.signal(signal.SIGTERM, _ended)
+    with (
+        app.watching(context, _show),
+        executed(context, explicit=True, failed=_idle) as own,
+        hosting.beside(own, _end),
+    ):
+        code = http.serve(app.mcp_server(own), listener, rules)
     print("stopped", flush=True)
     return code
+
+
+def _ended(*_: object) -> NoReturn:
+    """Leave as Ctrl-C does, so that everything is put back in order."""
+    print("stopped", flush=True)
+    sys.exit(0)
+
+
+def _end() -> None:
+    """End this process as Ctrl-C does: `sidecar stop` was asked for, or the folder has gone."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _idle(reason: str) -> None:
+    print(one_line(f"The schedules are not executed here: {reason}"), flush=True)
 
 
 def _show(reports: Sequence[FileReport]) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
+from sidecar.domain.errors import SidecarError
 from sidecar.domain.kind import Kind
 from sidecar.engine.consented import Consented
 from sidecar.engine.durable_queue import DurableQueue
 from sidecar.engine.execution import Execution
 from sidecar.engine.late_queue import opened
+from sidecar.engine.leader import Leader
 from sidecar.engine.runner import Work
 from sidecar.engine.runners.catalog import runner_named
 from sidecar.engine.schedule_source import WorkspaceSource, nobody
@@ -21,36 +25,106 @@ from sidecar.services.context import Context
 from sidecar.services.run_requests import queue_of, workspace_id
 from sidecar.workspace.watcher import Watcher
 
+_LOG = logging.getLogger(__name__)
+
+
+class Executor:
+    """Executes one workspace for as long as this process is the one that does; ``start`` to wait.
+
+    ``failed`` is told in a sentence why this process cannot, though it was its turn.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        seen_agent: Callable[[], datetime | None] = nobody,
+        failed: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._scheduler: Scheduler | None = None
+        self._queue = opened(context, self.wake)
+        self.context = replace(context, queue=self._queue)
+        self._seen_agent = seen_agent
+        self._failed = failed
+        path = context.workspace.path(Kind.SCHEDULES, context.settings.product)
+        self._watcher = Watcher(context.workspace.root, [path], lambda _: self.wake())
+        root, user = context.workspace.root, context.workspace.user
+        self._leader = Leader(user, root, self._lead, failed=self._cannot)
+        self._guard = threading.Lock()
+        self._ended = False
+        self._started = ExitStack()
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process executes the workspace now."""
+        return self._leader.leads
+
+    def start(self) -> None:
+        """Wait for the turn; the queue can be used at once."""
+        self._leader.start()
+
+    def wake(self) -> None:
+        """Look at once for what is due; before the turn has come it does nothing."""
+        if self._scheduler is not None:
+            self._scheduler.wake()
+
+    def stop(self) -> None:
+        """Put back what is under way, end everything, and let another process have the turn."""
+        with self._guard:
+            self._ended = True
+            self._started.close()
+            self._queue.close()
+        self._leader.stop()
+
+    def _lead(self) -> None:
+        with self._guard:
+            if self._ended:
+                return
+            _working(self._queue, self.context)
+            source = WorkspaceSource(self.context, self._seen_agent)
+            self._scheduler = Scheduler(source, self._queue)
+            self._watcher.start()
+            self._started.callback(self._watcher.stop)
+            self._scheduler.start()
+            self._started.callback(self._scheduler.stop)
+
+    def _cannot(self, error: Exception) -> None:
+        _LOG.warning("The schedules are not executed here: %s", error)
+        self._failed(str(error) if isinstance(error, SidecarError) else type(error).__name__)
+
 
 @contextmanager
-def executing(
-    context: Context,
-    *,
-    scheduling: bool = True,
-    seen_agent: Callable[[], datetime | None] = nobody,
+def executed(
+    context: Context, *, explicit: bool, failed: Callable[[str], None] = lambda _: None
 ) -> Iterator[Context]:
-    """Work on the workspace's runs; with ``scheduling`` put the slots that come due into the queue.
+    """Execute the schedules where the setting `execute` wants it, else do nothing.
+
+    ``explicit`` is true for a sidecar that a person started to serve, false for one that an editor
+    or an agent brought about. Gives the context with the queue of runs.
+    """
+    wanted = context.settings.execute
+    if wanted == "off" or (wanted == "serve" and not explicit):
+        yield context
+        return
+    executor = Executor(context, failed=failed)
+    executor.start()
+    try:
+        yield executor.context
+    finally:
+        executor.stop()
+
+
+@contextmanager
+def executing(context: Context) -> Iterator[Context]:
+    """Work on the workspace's runs, beside whoever executes it, without scheduling any.
 
     Gives the context with the open queue. Raises E_UNAVAILABLE where its database is out of reach.
     """
-    schedulers: list[Scheduler] = []
-
-    def wake() -> None:
-        for scheduler in schedulers:
-            scheduler.wake()
-
-    with ExitStack() as stack:
-        queue = opened(context, wake)
-        stack.callback(queue.close)
-        own = _working(queue, context)
-        if scheduling:
-            schedulers.append(Scheduler(WorkspaceSource(own, seen_agent), queue))
-            watcher = _watcher(own, wake)
-            watcher.start()
-            stack.callback(watcher.stop)
-            schedulers[0].start()
-            stack.callback(schedulers[0].stop)
-        yield own
+    queue = opened(context)
+    try:
+        yield _working(queue, context)
+    finally:
+        queue.close()
 
 
 @contextmanager
@@ -80,9 +154,3 @@ def _work(context: Context) -> Work:
     """What is done with a run of this workspace, as far as a person agreed to it."""
     runner = partial(runner_named, context.settings, context=context)
     return Consented(context, Execution(context, runner))
-
-
-def _watcher(context: Context, wake: Callable[[], None]) -> Watcher:
-    """Wakes when the schedules' file changes."""
-    path = context.workspace.path(Kind.SCHEDULES, context.settings.product)
-    return Watcher(context.workspace.root, [path], lambda _: wake())
