@@ -123,6 +123,11 @@ class Settings(BaseModel):
         Scope.USER,
         Field(description="The user's own runners: a kind (`command`, `acp`), then the command."),
     ] = {}
+    runner_environment: Annotated[
+        dict[str, str],
+        Scope.USER,
+        Field(description="Variables for agents in runs, such as keys; nothing shows their values."),
+    ] = {}
     on_escalation: Annotated[
         tuple[str, ...],
         Scope.USER,

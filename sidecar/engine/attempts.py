@@ -90,7 +90,7 @@ class Attempts:
             root=context.workspace.root,
             folder=path,
             argv=context.settings.runners.get(request.runner, ())[1:],
-            environment={MARK: request.run_id},
+            environment={**context.settings.runner_environment, MARK: request.run_id},
             mcp=self.mcp or _mcp(context),
             limit_seconds=limit,
             permissions={kind: "allow" if kind in allowed else "deny" for kind in KINDS},
