@@ -185,6 +185,15 @@ def runner_of(settings: Settings, subject: str, mode: str | None) -> str:
     return named.get(subject) or named.get(mode or "") or settings.runner
 
 
+def executes(settings: Settings, *, explicit: bool) -> bool:
+    """Whether a sidecar executes schedules.
+
+    ``explicit`` is true for one that a person started to serve, false for one that an editor or an
+    agent brought about.
+    """
+    return settings.execute == "always" or (explicit and settings.execute == "serve")
+
+
 def scope_of(name: str) -> Scope:
     """The declared scope of a setting; raises KeyError for an unknown name."""
     metadata = Settings.model_fields[name].metadata

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 
 from sidecar.domain.errors import SidecarError
@@ -19,10 +19,11 @@ from sidecar.engine.late_queue import opened
 from sidecar.engine.leader import Leader
 from sidecar.engine.runner import Work
 from sidecar.engine.runners.catalog import runner_named
-from sidecar.engine.schedule_source import WorkspaceSource, nobody
+from sidecar.engine.schedule_source import WorkspaceSource
 from sidecar.engine.scheduler import Scheduler
 from sidecar.services.context import Context
 from sidecar.services.run_requests import queue_of, workspace_id
+from sidecar.settings import executes
 from sidecar.workspace.watcher import Watcher
 
 _LOG = logging.getLogger(__name__)
@@ -38,13 +39,11 @@ class Executor:
         self,
         context: Context,
         *,
-        seen_agent: Callable[[], datetime | None] = nobody,
         failed: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._scheduler: Scheduler | None = None
         self._queue = opened(context, self.wake)
         self.context = replace(context, queue=self._queue)
-        self._seen_agent = seen_agent
         self._failed = failed
         path = context.workspace.path(Kind.SCHEDULES, context.settings.product)
         self._watcher = Watcher(context.workspace.root, [path], lambda _: self.wake())
@@ -88,6 +87,11 @@ class Executor:
             self._scheduler.start()
             self._started.callback(self._scheduler.stop)
 
+    def _seen_agent(self) -> datetime | None:
+        """When an agent that is connected to this process last called a tool."""
+        last = self.context.meter.last_call
+        return None if last is None else datetime.fromtimestamp(last, UTC)
+
     def _cannot(self, error: Exception) -> None:
         _LOG.warning("The schedules are not executed here: %s", error)
         self._failed(str(error) if isinstance(error, SidecarError) else type(error).__name__)
@@ -99,11 +103,9 @@ def executed(
 ) -> Iterator[Context]:
     """Execute the schedules where the setting `execute` wants it, else do nothing.
 
-    ``explicit`` is true for a sidecar that a person started to serve, false for one that an editor
-    or an agent brought about. Gives the context with the queue of runs.
+    Gives the context, with the open queue of runs where they are executed.
     """
-    wanted = context.settings.execute
-    if wanted == "off" or (wanted == "serve" and not explicit):
+    if not executes(context.settings, explicit=explicit):
         yield context
         return
     executor = Executor(context, failed=failed)

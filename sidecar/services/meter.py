@@ -28,6 +28,8 @@ class Meter:
     """The calls of one process, since it started."""
 
     started: float = field(default_factory=time.monotonic)
+    # When a call ended last, in seconds since 1970; None before the first.
+    last_call: float | None = None
     _durations: dict[str, deque[float]] = field(default_factory=dict)
     _counts: dict[str, list[int]] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
@@ -41,6 +43,7 @@ class Meter:
             failed = 0
         finally:
             took = time.perf_counter() - began
+            self.last_call = time.time()
             with self._guard:
                 self._durations.setdefault(tool, deque(maxlen=KEPT)).append(took)
                 count = self._counts.setdefault(tool, [0, 0])
