@@ -126,7 +126,7 @@ class Settings(BaseModel):
     runner_environment: Annotated[
         dict[str, str],
         Scope.USER,
-        Field(description="Variables for agents in runs, such as keys; nothing shows their values."),
+        Field(description="Variables for agents in runs, such as keys; values are never shown."),
     ] = {}
     on_escalation: Annotated[
         tuple[str, ...],

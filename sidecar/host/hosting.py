@@ -21,7 +21,6 @@ from sidecar.domain.run import RunState
 from sidecar.host.server import Host
 from sidecar.host.shared import Shared
 from sidecar.services.context import Context
-from sidecar.settings import executes
 from sidecar.workspace import logs
 
 log = logging.getLogger(__name__)
