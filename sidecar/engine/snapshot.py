@@ -26,6 +26,7 @@ MAX_FILES = 50_000
 MAX_BYTES = 64 * 1024 * 1024
 # A file that was changed so shortly before its stamp was read may change again and keep it.
 _UNSURE_NS = 50_000_000
+_UNSURE = -1
 _CHUNK = 1 << 20
 LINK = "link"
 
@@ -140,7 +141,8 @@ def _seen(
     except OSError:
         return None
     stamp = _stamp(status)
-    if known is not None and stamp == known.stamp and (known.oid or oid is None):
+    unchanged = known is not None and stamp == known.stamp and _UNSURE not in stamp
+    if known is not None and unchanged and (known.oid or oid is None):
         return known
     try:
         if stat.S_ISLNK(status.st_mode):
@@ -164,7 +166,7 @@ def _link(target: str, stamp: tuple[int, ...], oid: Callable[[int], Any] | None)
 def _stamp(status: os.stat_result) -> tuple[int, ...]:
     changed = status.st_ctime_ns
     if time.time_ns() - max(changed, status.st_mtime_ns) < _UNSURE_NS:
-        changed = -1  # equal to no stamp that is read later
+        changed = _UNSURE
     return (status.st_ino, status.st_size, status.st_mtime_ns, changed, status.st_mode)
 
 
