@@ -243,7 +243,7 @@ def write_project_file(context: Context, request: WriteProjectFileRequest) -> Wr
     files = context.workspace.files
     path = files.locate(request.file_path)
     added = _encoded(request)
-    current = files.read(path) if files.exists(path) else None
+    current = _current(context, path)
     _refuse_stale(context, request, path, current)
     before = current.data if current else b""
     after = before + added if request.append else added
@@ -252,19 +252,29 @@ def write_project_file(context: Context, request: WriteProjectFileRequest) -> Wr
     written = None
     if not request.dry_run and operation != "unchanged":
         written = _stored(context, request, path, added, current)
-    difference = _difference(path, before, after, request.encoding)
+    difference = _difference(path, before, after, request)
     return WriteProjectFile(
         file_path=path,
         operation=operation,
-        size=len(after),
-        etag=sha256(after).hexdigest(),
-        previous_etag=current.sha256 if current else None,
+        # Others may have appended, too, since the file was read.
+        size=written.size if written else len(after),
+        etag=written.sha256 if written else sha256(after).hexdigest(),
+        previous_etag=written.previous_sha256 if written else current.sha256 if current else None,
         backup_id=written.backup_id if written else None,
         lines_added=difference.added,
         lines_removed=difference.removed,
         dry_run=request.dry_run,
         diff=difference.diff if request.dry_run else None,
     )
+
+
+def _current(context: Context, path: str) -> Content | None:
+    try:
+        return context.workspace.files.read(path)
+    except SidecarError as error:
+        if error.code is not ErrorCode.NOT_FOUND:
+            raise
+        return None
 
 
 def _encoded(request: WriteProjectFileRequest) -> bytes:
@@ -354,10 +364,18 @@ class _Difference:
     diff: str
 
 
-def _difference(path: str, before: bytes, after: bytes, encoding: str) -> _Difference:
-    old, new = (_lines(data.decode(encoding, "replace")) for data in (before, after))
+def _difference(
+    path: str, before: bytes, after: bytes, request: WriteProjectFileRequest
+) -> _Difference:
+    if not request.dry_run and after.startswith(before) and _codec(request.encoding) == "utf-8":
+        # Nobody sees a diff, and the lines before the last one are the same.
+        last = before.rfind(b"\n") + 1
+        before, after = before[last:], after[last:]
+    old, new = (_lines(data.decode(request.encoding, "replace")) for data in (before, after))
     added = sum((Counter(new) - Counter(old)).values())
     removed = sum((Counter(old) - Counter(new)).values())
+    if not request.dry_run:
+        return _Difference(added, removed, "")
     if len(old) + len(new) > _DIFF_LINES:  # difflib's time grows with the square
         return _Difference(added, removed, f"(over {_DIFF_LINES} lines: no diff)")
     lines = list(unified_diff(old, new, path, path))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,11 @@ EXPLICIT = frozenset({"backup_file", "checkpoint"})
 _INDEX = "backups"
 _REFERENCES = "backup-references"
 _TOTAL = "backup-total"
+_BYTES = "backup-bytes"
+# Larger contents would make the index's file large.
+_SMALL_BYTES = 64 * 1024
+# One backup in so many, by chance, takes the time to settle the others.
+_SETTLED_EVERY = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Backup:
     @property
     def blob(self) -> str:
         """The state file that holds the bytes."""
-        return f"{FOLDER}/blobs/{self.sha256[:2]}/{self.sha256}"
+        return _blob(self.sha256)
 
     @property
     def at(self) -> datetime:
@@ -107,21 +113,42 @@ class Backups:
         with self.store.transaction() as records:
             for record in also:
                 records.put(*record)
-            self._keep({b.blob: (b, c.data) for b, c in zip(made, contents, strict=True)})
+            self._keep(records, {b.sha256: c.data for b, c in zip(made, contents, strict=True)})
             for backup in made:
                 records.put(_INDEX, _key(backup), asdict(backup))
                 self._count(records, backup, +1)
             dropped = [*self._forgotten(records, self._stale(records, path))]
             dropped += self._forgotten(records, self._beyond_the_cap(records))
+            if secrets.randbelow(_SETTLED_EVERY) == 0:
+                self._settle(records)
         self._remove_unused(dropped)
         if made:
             self._list_for_people(made)
         return made
 
-    def _keep(self, blobs: Mapping[str, tuple[Backup, bytes]]) -> None:
-        missing = {blob: data for blob, (each, data) in blobs.items() if not self._holds(each)}
-        if missing:
-            self.state.write_all(missing)
+    def _keep(self, records: Transaction, contents: Mapping[str, bytes]) -> None:
+        """Write contents that are not there yet.
+
+        The small ones are made durable with the index, in its file: that is one wait for the disk
+        less for each. Most are dropped before they ever have to reach the disk as files.
+        """
+        missing = {digest: data for digest, data in contents.items() if not self._holds(digest)}
+        small = {digest: data for digest, data in missing.items() if len(data) <= _SMALL_BYTES}
+        for digest, data in small.items():
+            records.put(_BYTES, digest, {"base64": b64encode(data).decode("ascii")})
+        large = {_blob(digest): data for digest, data in missing.items() if digest not in small}
+        if small:
+            self.state.write_all({_blob(each): data for each, data in small.items()}, durable=False)
+        if large:
+            self.state.write_all(large)
+
+    def _settle(self, records: Transaction) -> None:
+        """Make durable as files what only the index's file keeps from a power failure."""
+        kept = {digest: _bytes(records, digest) for digest in records.keys(_BYTES)}
+        if kept:
+            self.state.write_all({_blob(digest): data or b"" for digest, data in kept.items()})
+        for digest in kept:
+            records.delete(_BYTES, digest)
 
     def _forgotten(self, records: Transaction, backups: Sequence[Backup]) -> Iterable[Backup]:
         for backup in backups:
@@ -152,9 +179,9 @@ class Backups:
             known = [_backup(value) for _, value in records.items(_INDEX)]
         self.state.write(name, _lines(sorted(known, key=lambda backup: backup.created)))
 
-    def _holds(self, backup: Backup) -> bool:
+    def _holds(self, digest: str) -> bool:
         try:
-            return sha256(self.state.read(backup.blob)).hexdigest() == backup.sha256
+            return sha256(self.state.read(_blob(digest))).hexdigest() == digest
         except SidecarError:
             return False
 
@@ -167,6 +194,7 @@ class Backups:
             records.put(_REFERENCES, digest, {"count": after})
         else:
             records.delete(_REFERENCES, digest)
+            records.delete(_BYTES, digest)
         grown = (bool(after) - bool(before)) * backup.size
         if grown:
             total = int((records.get(_TOTAL, _TOTAL) or {}).get("bytes", 0))
@@ -215,11 +243,30 @@ class Backups:
 
     def read(self, backup: Backup) -> bytes:
         """The bytes of a backup, verified; raises E_CORRUPT where they are not what was kept."""
-        data = self.state.read(backup.blob)
-        if sha256(data).hexdigest() != backup.sha256:
+        missing: SidecarError | None = None
+        try:
+            data = self.state.read(backup.blob)
+        except SidecarError as error:
+            data, missing = b"", error
+        if sha256(data).hexdigest() == backup.sha256 and not missing:
+            return data
+        with self.store.view() as records:
+            kept = _bytes(records, backup.sha256)
+        if missing and kept is None:
+            raise missing
+        if kept is None:
             message = f"The backup `{backup.id}` does not hold the bytes that were put there."
             raise SidecarError(ErrorCode.CORRUPT, message, hint="Choose another backup.")
-        return data
+        return kept
+
+
+def _blob(digest: str) -> str:
+    return f"{FOLDER}/blobs/{digest[:2]}/{digest}"
+
+
+def _bytes(records: Transaction, digest: str) -> bytes | None:
+    found = records.get(_BYTES, digest)
+    return None if found is None else b64decode(str(found["base64"]))
 
 
 def _key(backup: Backup) -> str:

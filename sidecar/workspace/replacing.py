@@ -89,9 +89,12 @@ def prepare(directory: Directory, data: bytes, like: os.stat_result | None) -> s
 
 
 def prepare_all(
-    files: Sequence[tuple[Directory, bytes]], like: os.stat_result | None = None
+    files: Sequence[tuple[Directory, bytes]],
+    like: os.stat_result | None = None,
+    *,
+    durable: bool = True,
 ) -> list[str]:
-    """Write several durable temporary files, each in its folder; their names."""
+    """Write several temporary files, each in its folder; their names."""
     names: list[str] = []
     descriptors: list[int] = []
     try:
@@ -101,7 +104,8 @@ def prepare_all(
             write_all(descriptors[-1], data)
             if like is not None:
                 _like(descriptors[-1], like)
-        flush_all(descriptors)
+        if durable:
+            flush_all(descriptors)
     except BaseException:
         for (directory, _), name in zip(files, names[: len(descriptors)], strict=False):
             with suppress(FileNotFoundError):

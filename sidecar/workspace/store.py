@@ -52,6 +52,12 @@ class Transaction:
         query = "DELETE FROM records WHERE collection = ? AND key = ?"
         self._connection.execute(query, (collection, key))
 
+    def keys(self, collection: str) -> list[str]:
+        """The keys of a collection, in order."""
+        query = "SELECT key FROM records WHERE collection = ? ORDER BY key"
+        with closing(self._connection.execute(query, (collection,))) as rows:
+            return [key for (key,) in rows]
+
     def items(self, collection: str, prefix: str = "") -> list[tuple[str, dict[str, Any]]]:
         """The records of a collection, by key; with a prefix only keys that start with it."""
         query = "SELECT key, value FROM records WHERE collection = ? AND key >= ? AND key < ?"

@@ -113,6 +113,7 @@ def test_another_files_backup_is_not_restored(here: Context):
 
 
 def test_a_blob_that_was_changed_is_refused_and_the_file_kept(here: Context):
+    (here.workspace.root / "x.txt").write_text("first\n" * 20_000)
     kept = backup(here, "x.txt")
     (here.workspace.root / kept.backup_path).write_text("evil")
     (here.workspace.root / "x.txt").write_text("second")

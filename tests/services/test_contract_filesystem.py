@@ -274,6 +274,7 @@ def _(w: World) -> None:
 
 @T.row(X, "a backup whose bytes were changed restores nothing")
 def _(w: World) -> None:
+    w.write("README.md", "long\n" * 20_000)
     answer = w.call(B, file_path="README.md")
     w.write("README.md", "second\n")
     (w.root / answer["backup_path"]).write_bytes(b"evil")

@@ -38,14 +38,37 @@ def test_a_backup_of_another_file_is_not_found(workspace: Workspace):
 
 
 def test_a_blob_that_was_changed_is_not_restored(workspace: Workspace, root: Path):
-    backup = workspace.backups.add("a.txt", b"good", reason="write")
+    good = b"good" * 20_000
+    backup = workspace.backups.add("a.txt", good, reason="write")
     blobs(root)[0].write_bytes(b"evil")
 
     with pytest.raises(SidecarError) as refused:
         workspace.backups.read(backup)
 
     assert refused.value.code is ErrorCode.CORRUPT
-    workspace.backups.add("a.txt", b"good", reason="write")
+    workspace.backups.add("a.txt", good, reason="write")
+    assert workspace.backups.read(backup) == good
+
+
+def test_a_small_blob_that_a_power_failure_left_empty_is_read_from_the_index(
+    workspace: Workspace, root: Path
+):
+    backup = workspace.backups.add("a.txt", b"good", reason="write")
+    blobs(root)[0].write_bytes(b"")
+    assert workspace.backups.read(backup) == b"good"
+    blobs(root)[0].unlink()
+    assert workspace.backups.read(backup) == b"good"
+
+
+def test_small_blobs_are_settled_as_files_in_time(workspace: Workspace, root: Path):
+    backup = workspace.backups.add("a.txt", b"good", reason="write")
+    blobs(root)[0].write_bytes(b"")
+    for number in range(2_000):
+        workspace.backups.add("b.txt", str(number % 2).encode(), reason="write")
+        with workspace.store.view() as records:
+            if not records.keys("backup-bytes"):
+                break
+    assert workspace.state.read(backup.blob) == b"good"
     assert workspace.backups.read(backup) == b"good"
 
 
