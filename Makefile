@@ -1,7 +1,7 @@
 # `make run` and `make validate` are the two commands of the README; each sets up what it needs.
 .DEFAULT_GOAL := help
 .PHONY: help setup run validate validate-full test lint types contracts format bench bench-peers \
-	faults \
+	faults bench-validation packages mutation planted \
 	pythons vsix vscode conformance neovim docs changelog clean distclean
 
 WORKSPACE ?= examples/workspace
@@ -94,6 +94,18 @@ THOROUGH := SIDECAR_TRIALS=80 SIDECAR_LANES=2 SIDECAR_SERVER_TRIALS=20 SIDECAR_K
 
 faults: .venv/dev.stamp ## kill, refuse, race and attack for long; ARGS="-k kills" chooses
 	@$(THOROUGH) $(PY) -P -m pytest -q -s -m faults tests/faults $(ARGS)
+
+bench-validation: .venv/dev.stamp ## measure what the harness costs beside bare pytest and coverage
+	@$(PY) -P benchmarks/validation_overhead.py
+
+packages: .venv/dev.stamp ## compare our counts with pytest's and coverage's own on public packages; ARGS=packaging
+	@$(PY) -P tests/packages/run.py $(ARGS)
+
+mutation: .venv/dev.stamp ## mutate a sample of the code and see whether its tests notice
+	@$(VALIDATE) --full --category mutation
+
+planted: .venv/dev.stamp ## plant ten defects, one at a time, and see that make validate finds each
+	@$(PY) -P tests/planted/run.py $(ARGS)
 
 docs: .venv/dev.stamp ## write what is generated anew: pages, README's output, the opening answers
 	@mkdir -p build

@@ -39,6 +39,11 @@ def measure(root: Path, base: str, coverage: Coverage) -> Changed:
     return Changed(base or _name(root, revision), total, files)
 
 
+def changed(root: Path, base: str) -> dict[str, set[int]]:
+    """The lines that differ from ``base``, or from where the branch began; raises GitError."""
+    return _changed(root, _revision(root, base))
+
+
 def _part(file: Covered, lines: set[int]) -> Covered | None:
     executed, missing = file.executed & lines, file.missing & lines
     if not executed and not missing:

@@ -11,7 +11,9 @@ from typing import Any, Literal
 from validation import discovery, thresholds
 from validation.thresholds import ThresholdError, Thresholds
 
-StageKind = Literal["syntax", "check", "command", "pytest", "benchmark", "tools", "transports"]
+StageKind = Literal[
+    "syntax", "check", "command", "pytest", "benchmark", "mutation", "tools", "transports"
+]
 
 
 # Categories that a project may have whether its plan names them or not.
@@ -29,7 +31,8 @@ class Stage:
     ``executes`` says that it runs the workspace's code, ``full`` that only a full run has it,
     ``optional`` that the run is complete without it. ``limit`` is in seconds. ``lane`` says what
     it may share the machine with: a stage ``beside`` runs while those of the main lane do, one
-    ``alone`` waits for all of them.
+    ``alone`` waits for all of them. ``paths`` and ``sample`` are for mutation: the files to mutate,
+    where not the changed functions, and how many mutants to try.
     """
 
     name: str
@@ -46,6 +49,8 @@ class Stage:
     junit: str = ""
     figures: str = ""
     hint: str = ""
+    paths: tuple[str, ...] = ()
+    sample: int = 0
 
     @property
     def sorts(self) -> bool:
@@ -97,6 +102,7 @@ _STAGE_KEYS = {
     "name": str, "category": str, "kind": str, "command": list, "limit": (int, float),
     "executes": bool, "optional": bool, "full": bool, "lane": str, "interpreter": str,
     "module": str, "junit": str, "figures": str, "hint": str,
+    "paths": list, "sample": int,
 }  # fmt: skip
 _KEYS = {
     "stage": list, "category": list, "thresholds": dict, "tests": list, "coverage": bool,
@@ -193,6 +199,7 @@ def _stage(entry: Any) -> Stage:
     if not entry.get("name") or not entry.get("category"):
         raise PlanError("A [[tool.sidecar.validation.stage]] needs a name and a category.")
     values = {key: value for key, value in entry.items() if key != "command"}
+    values["paths"] = tuple(map(str, entry.get("paths", ())))
     argv = tuple(map(str, entry.get("command", ())))
     kind = values.get("kind", "command")
     if kind not in StageKind.__args__:  # type: ignore[attr-defined]
@@ -202,7 +209,7 @@ def _stage(entry: Any) -> Stage:
     if kind == "command" and not argv:
         raise PlanError(f"The stage `{entry['name']}` has no command.")
     # A plan comes with the workspace: it cannot vouch for itself.
-    values["executes"] = kind in ("command", "pytest", "benchmark")
+    values["executes"] = kind in ("command", "pytest", "benchmark", "mutation")
     return Stage(**values, argv=argv)
 
 

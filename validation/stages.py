@@ -11,6 +11,7 @@ from validation import (
     benchmark_stage,
     check_stage,
     command_stage,
+    mutation_stage,
     probe_stage,
     pytest_stage,
     syntax_stage,
@@ -26,6 +27,7 @@ RUNNERS: dict[str, Callable[[Run, Stage], StageResult]] = {
     "command": command_stage.run,
     "pytest": pytest_stage.run,
     "benchmark": benchmark_stage.run,
+    "mutation": mutation_stage.run,
     "tools": probe_stage.run,
     "transports": probe_stage.run,
 }
