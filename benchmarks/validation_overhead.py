@@ -2,8 +2,9 @@
 
 200 trivial tests in 10 files, each way of running them in turn, so that a busy moment hits all.
 Judged by processor seconds of all processes, medians of the repeats: what else the machine does
-moves the wall clock far more than what is to be measured; that is shown beside. *Process start* is a run of the harness whose only
-stage is a Python that does nothing, less that Python: it is paid once however many tests there are.
+moves the wall clock far more than what is to be measured; that is shown beside. *Process start* is
+a run of the harness whose only stage is a Python that does nothing, less that Python: it is paid
+once however many tests there are.
 """
 
 from __future__ import annotations
@@ -97,9 +98,8 @@ def judged(times: dict[str, list[float]], clock: str) -> list[dict[str, object]]
     start = statistics.median(r["harness, no tests"] - r["python"] for r in rounds)
     without = [(r["harness"] - start) / r["pytest"] - 1 for r in rounds]
     covered = [(r["harness with coverage"] - start) / r["coverage run"] - 1 for r in rounds]
-    of = (
-        f"median of {len(rounds)} rounds of {FILES * TESTS} tests, less {start:.3f} s process start"
-    )
+    of = f"{clock} time, median of {len(rounds)} rounds of {FILES * TESTS} tests, "
+    of += f"less {start:.3f} s process start"
     return [
         {"name": "overhead without coverage", "value": 100 * statistics.median(without),
          "unit": "%", "limit": 100 * WITHOUT, "definition": f"over bare pytest, {of}"},
