@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -38,6 +39,7 @@ LIMIT_SECONDS = 90.0
 SHORT_LIMIT_SECONDS = 20.0
 SIGN_IN_SECONDS = 60.0
 ALLOWED = dict.fromkeys(("read", "search", "think", "edit"), "allow")
+SCHEDULES = ".roo/schedules.json"
 MADE = "made-by-command.txt"
 COMMAND = f"touch {MADE}"
 
@@ -267,6 +269,61 @@ def allowed(stage: Stage) -> None:
     stage.result.check(f"it succeeds ({outcome.reason})", kept=outcome.status == "succeeded")
 
 
+def due(stage: Stage) -> None:
+    """``sidecar run --due`` finds the schedule due, and the agent works on it, once."""
+    place, result = stage.place, stage.result
+    schedules = json.loads((place.workspace / SCHEDULES).read_text("utf-8"))
+    schedules["schedules"] = [{**schedules["schedules"][0], "id": "due", "name": "Due"}]
+    write(place.workspace / SCHEDULES, schedules)
+    user = stage.folder / "user"
+    driven = json.dumps([stage.driven.runner, *stage.driven.words])
+    variables = "".join(f"{k} = {json.dumps(v)}\n" for k, v in stage.spec.environment.items())
+    write(
+        user / "config" / "config.toml",
+        f'runner = "driven"\n[runners]\ndriven = {driven}\n[runner_environment]\n{variables}',
+    )
+    begun = time.monotonic()
+    first = _sidecar(stage, user, "run", "--due", "--trust")
+    result.seconds = round(time.monotonic() - begun, 1)
+    told = json.loads(_sidecar(stage, user, "runs", "--json").output)["runs"]
+    again = _sidecar(stage, user, "run", "--due", "--trust")
+    result.check("the command succeeds", kept=first.code == 0)
+    result.check(f"there is one run ({len(told)})", kept=len(told) == 1)
+    for run in told[:1]:
+        result.status, result.reason = run["state"], run["reason"]
+        result.tool_calls = run["facts"].get("tool_calls")
+        result.left = len(members(of_run(run["run_id"])))
+    result.check(f"it succeeded ({result.reason})", kept=result.status == "succeeded")
+    result.check("no process is left", kept=result.left == 0)
+    made = max((len(t.conversation.returned) for t in stage.model.turns), default=0)
+    result.check("the model saw the results of all its calls", kept=made >= len(STEPS))
+    memory = next(iter(place.workspace.rglob("persistent-memory.md"))).read_text("utf-8")
+    result.check(
+        "the note is in the memory once", kept=memory.count(STEPS[1].arguments["content"]) == 1
+    )
+    rows = (place.workspace / "task_timing.tsv").read_text("utf-8").splitlines()
+    own = [row for row in rows if "\tDue\t" in row]
+    is_closed = len(own) == 1 and "\tcompleted\t" in own[0]
+    result.check("the time log has one row for it, closed", kept=is_closed)
+    noted = json.loads((place.workspace / SCHEDULES).read_text("utf-8"))["schedules"][0]
+    before = schedules["schedules"][0].get("lastExecutionTime")
+    is_noted = noted.get("lastExecutionTime") != before
+    result.check("the schedule notes its execution", kept=is_noted)
+    result.check("the slot is not run again", kept="Nothing is due" in again.output)
+
+
+def _sidecar(stage: Stage, user: Path, *words: str) -> processes.Ended:
+    kept = {name: os.environ[name] for name in ("LANG", "TZ", "PATH") if name in os.environ}
+    environment = {**kept, "SIDECAR_HOME": str(user), "HOME": str(stage.place.home)}
+    return processes.run(
+        [str(Path(sys.executable).with_name("sidecar")), *words],
+        folder=stage.place.workspace,
+        environment=environment,
+        seconds=2 * LIMIT_SECONDS,
+        log=stage.folder / f"sidecar-{words[0]}",
+    )
+
+
 SCENARIOS: dict[str, tuple[Callable[[Stage], None], type[Script]]] = {
     "works": (works, Script),
     "cancelled": (cancelled, Hanging),
@@ -274,6 +331,7 @@ SCENARIOS: dict[str, tuple[Callable[[Stage], None], type[Script]]] = {
     "refused": (refused, Broken),
     "denied": (denied, Script),
     "allowed": (allowed, Script),
+    "due": (due, Script),
 }
 
 
@@ -334,21 +392,27 @@ def _specification(driven: Driven, scenario: str, place: Place, kept: Path) -> R
     )
 
 
-def results(only: str, wanted: str, keep: Path | None) -> Iterator[Result]:
-    """Every scenario that a runner can have, one after the other."""
+def results(only: str, wanted: str, keep: Path | None, at_once: int) -> Iterator[Result]:
+    """Every scenario that a runner can have; an agent that waits leaves time for another."""
     chosen = [each for each in DRIVEN if only in ("", each.runner)]
     reasons = installing.install({each.agent.package: None for each in chosen})
-    for driven in chosen:
-        for scenario in SCENARIOS:
-            if wanted not in ("", scenario):
-                continue
-            if scenario in ("denied", "allowed") and driven.shell is None:
-                continue  # a command's agent asks nobody; its rights are given at the start
-            package = driven.agent.package
-            result = Result(driven.runner, package, scenario, reasons.get(package, ""))
-            if not result.not_run:
-                _drive(driven, scenario, result, keep)
-            yield result
+    asked = [
+        (driven, scenario)
+        for scenario in SCENARIOS
+        for driven in chosen
+        # A command's agent asks nobody: its rights are given at the start.
+        if wanted in ("", scenario) and (driven.shell or scenario not in ("denied", "allowed"))
+    ]
+
+    def driven(case: tuple[Driven, str]) -> Result:
+        package = case[0].agent.package
+        result = Result(case[0].runner, package, case[1], reasons.get(package, ""))
+        if not result.not_run:
+            _drive(*case, result, keep)
+        return result
+
+    with ThreadPoolExecutor(at_once) as executor:
+        yield from executor.map(driven, asked)
 
 
 def _drive(driven: Driven, scenario: str, result: Result, keep: Path | None) -> None:
@@ -414,10 +478,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="this runner alone")
     parser.add_argument("--scenario", default="", choices=["", *SCENARIOS], help="this one alone")
+    parser.add_argument("--at-once", type=int, default=3, help="agents that work side by side")
     parser.add_argument("--keep", type=Path, help="keep each run's folders here")
     options = parser.parse_args()
     told = []
-    for result in results(options.only, options.scenario, options.keep):
+    for result in results(options.only, options.scenario, options.keep, options.at_once):
         print(line(result), flush=True)
         told.append(result)
     if not options.only and not options.scenario:  # a part must not pass for the whole

@@ -12,6 +12,8 @@ import pytest
 from sidecar.engine.runners.acp import AcpRunner
 from sidecar.engine.runners.permissions import decide
 
+from sidecar.engine.runners.presets import server_environment
+
 from .runner_cases import HERE, QUICK, in_thread, living, specification, transcript, until, worked
 
 AGENT = str(HERE / "scripted_acp_agent.py")
@@ -29,9 +31,9 @@ def test_the_prompt_and_our_server_reach_the_agent_and_its_words_come_back_whole
     assert outcome.status == "succeeded"
     assert (outcome.tokens, outcome.facts["stop_reason"]) == (12, "end_turn")
     server = ["sidecar", "/bin/sidecar", ["mcp", "--workspace", "x"]]
-    mark = {"SIDECAR_RUN_ID": spec.run_id}
-    told = f"mode: none; servers: {[[*server, mark]]}; prompt: Tidy the plan."
+    told = f"mode: none; servers: {[[*server, server_environment(spec)]]}; prompt: Tidy the plan."
     assert outcome.text == told
+    assert server_environment(spec)["SIDECAR_RUN_ID"] == spec.run_id
     assert [event.text for event in events if event.kind == "text"] == [told]
     assert living(spec) == 0
 

@@ -147,7 +147,7 @@ def test_codex_is_given_the_server_as_toml_whatever_its_path_holds(tmp_path: Pat
     settings = tomllib.loads("\n".join(word for word in words if word.startswith("mcp_servers")))
     server = settings["mcp_servers"]["sidecar"]
     assert (server["command"], tuple(server["args"])) == (MCP[0], MCP[1:])
-    assert server["env"] == {"SIDECAR_RUN_ID": spec.run_id}
+    assert server["env"]["SIDECAR_RUN_ID"] == spec.run_id
 
 
 @pytest.mark.parametrize(

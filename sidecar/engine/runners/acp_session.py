@@ -32,8 +32,7 @@ from sidecar.engine.runners.bounds import Bounds, Reached, Watch
 from sidecar.engine.runners.child import TAIL_BYTES, Child
 from sidecar.engine.runners.command import presented
 from sidecar.engine.runners.permissions import decide, option
-from sidecar.engine.runners.presets import SERVER
-from sidecar.engine.runners.process import MARK
+from sidecar.engine.runners.presets import SERVER, server_environment
 from sidecar.engine.runners.record import Record
 
 TICK_SECONDS = 0.1
@@ -122,8 +121,9 @@ class Session:
         if not self._spec.mcp:
             return []
         command, *args = self._spec.mcp
-        mark = EnvVariable(name=MARK, value=self._spec.run_id)
-        return [McpServerStdio(name=SERVER, command=command, args=args, env=[mark])]
+        told = server_environment(self._spec).items()
+        variables = [EnvVariable(name=name, value=value) for name, value in told]
+        return [McpServerStdio(name=SERVER, command=command, args=args, env=variables)]
 
     async def _choose_mode(self, connection: Any, session: NewSessionResponse) -> bool:
         """Put the session into the wanted mode; whether the agent has it."""

@@ -8,6 +8,7 @@ agent's own settings allow; where they don't, a warning says so.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from sidecar.engine.runners.process import MARK
 
 SERVER = "sidecar"
 MCP_CONFIG = "mcp.json"
+HOME = "SIDECAR_HOME"
 # Agents give a server this long to start; ours takes well under a second on a quiet machine.
 SERVER_SECONDS = 60
 _ALL_OR_NOTHING = (
@@ -65,10 +67,16 @@ class Preset:
     has_modes: bool = False
 
 
+def server_environment(spec: RunSpec) -> dict[str, str]:
+    """What our MCP server needs of an agent that hands on little: the mark, and where we live."""
+    home = os.environ.get(HOME)
+    return {MARK: spec.run_id, **({HOME: home} if home else {})}
+
+
 def server(spec: RunSpec) -> dict[str, Any]:
-    """Our MCP server as most agents have it spelled; it carries the mark of the run."""
+    """Our MCP server as most agents have it spelled."""
     command, *args = spec.mcp
-    return {"command": command, "args": args, "env": {MARK: spec.run_id}}
+    return {"command": command, "args": args, "env": server_environment(spec)}
 
 
 def write_mcp_config(spec: RunSpec) -> Path:
@@ -124,7 +132,7 @@ def _codex(spec: RunSpec) -> Equipment:
         values = {
             "command": entry["command"],
             "args": entry["args"],
-            f"env.{MARK}": spec.run_id,
+            **{f"env.{name}": value for name, value in entry["env"].items()},
             "required": True,
             "startup_timeout_sec": SERVER_SECONDS,
             "default_tools_approval_mode": "approve",
@@ -160,7 +168,8 @@ def _qwen(spec: RunSpec) -> Equipment:
 
 def _opencode_like(prefix: str) -> Callable[[RunSpec], Equipment]:
     def equip(spec: RunSpec) -> Equipment:
-        command = {"type": "local", "command": list(spec.mcp), "environment": {MARK: spec.run_id}}
+        variables = server_environment(spec)
+        command = {"type": "local", "command": list(spec.mcp), "environment": variables}
         kinds = {"edit": "edit", "bash": "execute", "webfetch": "fetch", "websearch": "fetch"}
         rights = {name: "allow" if allows(spec, kind) else "deny" for name, kind in kinds.items()}
         # Nobody is there to be asked, and an open question would hang until the limit.
@@ -168,11 +177,11 @@ def _opencode_like(prefix: str) -> Callable[[RunSpec], Equipment]:
         if spec.mcp:
             entry = {**command, "enabled": True, "timeout": SERVER_SECONDS * 1000}
             config["mcp"] = {SERVER: entry}
-        variables = {
+        given = {
             f"{prefix}_CONFIG_CONTENT": json.dumps(config),
             f"{prefix}_DISABLE_AUTOUPDATE": "1",
         }
-        return Equipment((), variables)
+        return Equipment((), given)
 
     return equip
 
