@@ -15,6 +15,7 @@ from sidecar.domain.errors import SidecarError
 from sidecar.domain.run import RunRequest
 from sidecar.domain.timing import format_time
 from sidecar.engine import checkpointing, prompt, snapshot
+from sidecar.engine.git_objects import GitObjects
 from sidecar.engine.run_folder import RunFolder
 from sidecar.engine.run_memory import RunMemory
 from sidecar.engine.runner import Event, Outcome, Runner, RunSpec
@@ -49,24 +50,24 @@ class Attempts:
             return dict(known)
         folder = RunFolder(self.context.workspace.state, memory.name)
         spec = self._spec(request, memory, folder, number)
-        before = self.look()
+        before, _ = self.look()
         if memory.get("checkpoint") is not None:
             checkpointing.save(self.context, memory.name, f"before-{number}", before)
         started = self.context.clock()
         memory.put(**{f"started-{number}": format_time(started), "process": of_run(request.run_id)})
         outcome = self._run(request.runner, spec, stop, _Watcher(memory, request.run_id))
-        value = self._told(outcome, started, snapshot.compare(before, self.look()))
+        value = self._told(outcome, started, snapshot.compare(before, self.look()[0]))
         folder.write_json(f"attempt-{number}/outcome.json", value)
         if outcome.status != "cancelled":
             # Whoever stopped it keeps that; a sidecar that closes lets another try this attempt.
             memory.put(**{f"outcome-{number}": value})
         return value
 
-    def look(self) -> Snapshot:
-        """The workspace's files now."""
+    def look(self) -> tuple[Snapshot, GitObjects | None]:
+        """The workspace's files now, and the git that would keep them."""
         with self._guard:
-            self._known, _ = checkpointing.look(self.context, self._known)
-            return self._known
+            self._known, git = checkpointing.look(self.context, self._known)
+            return self._known, git
 
     def _spec(
         self, request: RunRequest, memory: RunMemory, folder: RunFolder, number: int

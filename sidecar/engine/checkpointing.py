@@ -66,12 +66,12 @@ def look(context: Context, known: Snapshot) -> tuple[Snapshot, GitObjects | None
     return snapshot.take(context.workspace, paths, known, oid=git.hash_of), git
 
 
-def take(context: Context, name: str, known: Snapshot) -> dict[str, Any]:
-    """Keep the workspace as it is under a run's name; what it is, as JSON. Durable on return.
+def take(context: Context, name: str, seen: Snapshot, git: GitObjects | None) -> dict[str, Any]:
+    """Keep the workspace as it was just seen under a run's name; what it is, as JSON.
 
-    Taken again under the same name it replaces the one before. Raises SidecarError.
+    Durable on return. Taken again under the same name it replaces the one before. Raises
+    SidecarError, E_CONFLICT where a file has changed since it was seen.
     """
-    seen, git = look(context, known)
     if git is None:
         made: dict[str, Any] = {"kind": "copies", "id": checkpoints.take(context, name).id}
     else:

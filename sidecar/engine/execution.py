@@ -139,10 +139,10 @@ class Execution:
         """The checkpoint of a workspace in which others may be writing."""
         for _ in range(CHECKPOINT_TRIES - 1):
             try:
-                return checkpointing.take(self.context, name, self._attempts.look())
+                return checkpointing.take(self.context, name, *self._attempts.look())
             except SidecarError as error:
                 _log.warning("the checkpoint %s is taken again: %s", name, error)
-        return checkpointing.take(self.context, name, self._attempts.look())
+        return checkpointing.take(self.context, name, *self._attempts.look())
 
     def _put_back(self, memory: RunMemory, number: int) -> list[dict[str, Any]]:
         """Undo what an attempt did before its process was killed, as far as that is kept."""
@@ -150,7 +150,7 @@ class Execution:
         before = checkpointing.load_saved(self.context, memory.name, f"before-{number}")
         if checkpoint is None or before is None:
             return []
-        changes = snapshot.compare(before, self._attempts.look())
+        changes = snapshot.compare(before, self._attempts.look()[0])
         attempt = {
             "started": memory.get(f"started-{number}"),
             "ended": self._now(),

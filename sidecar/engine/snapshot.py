@@ -12,7 +12,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Any
 
@@ -53,7 +53,10 @@ class Snapshot:
 
     def to_json(self) -> str:
         """The snapshot as text."""
-        files = {path: list(asdict(seen).values()) for path, seen in self.files.items()}
+        files = {
+            path: (seen.sha256, seen.stamp, seen.executable, seen.oid)
+            for path, seen in self.files.items()
+        }
         return json.dumps({"complete": self.complete, "files": files}, separators=(",", ":"))
 
     @classmethod
@@ -94,7 +97,9 @@ def take(
     """A snapshot of these files; ``oid`` begins git's hash of a content of so many bytes."""
     policy = workspace.files.policy
     listed = [path for path in islice(paths, MAX_FILES + 1) if _usable(path)]
-    allowed = sorted({path for path in listed[:MAX_FILES] if not policy.denies(path)}, key=_folder)
+    # What was allowed before is allowed now: the policy costs more than the look.
+    fine = {path for path in listed[:MAX_FILES] if path in known.files or not policy.denies(path)}
+    allowed = sorted(fine, key=_folder)
     files: dict[str, Seen] = {}
     for folder, inside in groupby(allowed, key=lambda path: _folder(path)[0]):
         try:

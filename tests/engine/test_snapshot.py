@@ -137,5 +137,5 @@ def test_a_workspace_in_a_folder_that_git_ignores_is_kept_by_copies(tmp_path: Pa
     home = tmp_path / "agent"
     home.mkdir()
     at = Bench(root, home, rollback="on-failure")
-    made = checkpointing.take(at.context, "run-x", Snapshot())
+    made = checkpointing.take(at.context, "run-x", *checkpointing.look(at.context, Snapshot()))
     assert made["kind"] == "copies"
