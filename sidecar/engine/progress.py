@@ -29,6 +29,7 @@ STATES = {
     "cancelled": RunState.CANCELLED,
     "timed-out": RunState.TIMED_OUT,
 }
+_DIED = "The process that worked on it died {} times, so it is given up."
 _LOG = logging.getLogger(__name__)
 
 Delay = Callable[[int], timedelta]
@@ -91,8 +92,11 @@ class Carrier:
             if self._retried(claim):
                 self._sleep(claim)
                 return
-        if next_step == "cancel":
-            outcome = {"status": "cancelled", "reason": self._cancelled(claim) or "cancelled"}
+        if next_step != "finish":
+            reason = self._cancelled(claim) or "cancelled"
+            outcome = {"status": "cancelled", "reason": reason}
+            if next_step == "give up":
+                outcome = {"status": "failed", "reason": _DIED.format(claim.recoveries)}
             claim = replace(claim, outcomes=[*claim.outcomes, outcome])
             self._keep(claim, outcomes=json.dumps(claim.outcomes))
         self._finish(claim, work, settled=False)
@@ -107,7 +111,7 @@ class Carrier:
         if broken:
             self._end(claim, RunState.FAILED, broken)
             return None
-        self._keep(claim, begun=json.dumps(begun), stage="begun")
+        self._keep(claim, begun=json.dumps(begun), stage="begun", attempts=1)
         return begun
 
     def _next(self, claim: Claim) -> str:
@@ -116,7 +120,7 @@ class Carrier:
             ended = claim.outcomes and claim.outcomes[-1].get("status") in _CONCLUDING
             return "finish" if ended else "cancel"
         if claim.recoveries > run_table.MAX_RECOVERIES:
-            return "finish"
+            return "give up"
         tried = [each for each in claim.outcomes if each.get("status") != "handed-off"]
         if not tried:
             return "attempt"
@@ -131,7 +135,8 @@ class Carrier:
 
     def _attempted(self, claim: Claim, work: Work, stop: threading.Event) -> dict[str, Any]:
         number = len(claim.outcomes) + 1
-        self._keep(claim, attempts=number)
+        if number > 1:
+            self._keep(claim, attempts=number)
         outcome, broken = _guarded(
             lambda: work.attempt(claim.request, claim.begun or {}, number, stop),
             "The attempt broke",
@@ -187,7 +192,7 @@ class Carrier:
 
     def _cancelled(self, claim: Claim) -> str | None:
         found: str | None = self._persist(
-            lambda session: run_table.cancelled(session, claim.run_id)
+            lambda session: run_table.cancelled(session, claim.run_id), serial=False
         )
         return found
 
@@ -196,11 +201,11 @@ class Carrier:
         if not self._persist(lambda session: run_table.keep(session, claim, **columns)):
             raise _LostError
 
-    def _persist(self, change: Callable[[Session], Any]) -> Any:
+    def _persist(self, change: Callable[[Session], Any], *, serial: bool = True) -> Any:
         """Try until the database is there: what an agent did must not be forgotten."""
         while True:
             try:
-                with self._database.transaction() as session:
+                with self._database.transaction(serial=serial) as session:
                     return change(session)
             except SidecarError as error:
                 if error.code is not ErrorCode.UNAVAILABLE:

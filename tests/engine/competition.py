@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+_ENDS = ("done", "repeated", "stopped")
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -103,6 +104,11 @@ class Competition:
         """How often each run was completed."""
         return Counter(e["run"] for e in self.entries() if e["what"] == "done")
 
+    def at_work(self) -> int | None:
+        """The process that has started a run and not ended it, None where there is none."""
+        entries = [e for e in self.entries() if e["what"] in ("start", *_ENDS)]
+        return int(entries[-1]["pid"]) if entries and entries[-1]["what"] == "start" else None
+
     def wait_for(self, runs: int, seconds: float) -> None:
         """Wait until so many runs are done; raises TimeoutError."""
         end = time.monotonic() + seconds
@@ -120,7 +126,7 @@ class Competition:
             if entry["what"] == "start":
                 count += bool(running)
                 running[entry["pid"]] = entry["run"]
-            elif entry["what"] in ("done", "stopped") and running.get(entry["pid"]) == entry["run"]:
+            elif entry["what"] in _ENDS and running.get(entry["pid"]) == entry["run"]:
                 del running[entry["pid"]]
         return count
 

@@ -19,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sidecar.domain.errors import SidecarError
 from sidecar.engine.clock import Clock
 from sidecar.engine.durable_queue import DurableQueue, open_database
 from sidecar.engine.schedule_source import WorkspaceSource
@@ -46,9 +47,8 @@ class Ledger:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
             done = any(e["run"] == run_id and e["what"] == "done" for e in map(json.loads, file))
-            if not done:
-                now = {"pid": os.getpid(), "at": time.time()}
-                file.write(json.dumps({"run": run_id, "what": "done", **now, **entry}) + "\n")
+            told = {"run": run_id, "what": "repeated" if done else "done", **entry}
+            file.write(json.dumps({"pid": os.getpid(), "at": time.time(), **told}) + "\n")
 
 
 class LedgerWork:
@@ -88,12 +88,16 @@ def main(path: str) -> None:
     ledger = Ledger(Path(given["ledger"]))
     work = LedgerWork(ledger, given["seconds"])
     scheduler: Scheduler | None = None
-    queue = DurableQueue(
-        open_database(Path(given["state"]), given.get("url", "")),
-        clock=clock,
-        concurrent_runs=given.get("concurrent_runs", 2),
-        changed=lambda: scheduler.wake() if scheduler else None,
-    )
+    while True:
+        try:
+            queue = DurableQueue(
+                open_database(Path(given["state"]), given.get("url", "")),
+                clock=clock,
+                changed=lambda: scheduler.wake() if scheduler else None,
+            )
+            break
+        except SidecarError:
+            time.sleep(0.5)
     settings = Settings(timezone="UTC", catch_up=given["catch_up"], runner="ledger")
     workspace = Workspace.open(Path(given["workspace"]))
     context = Context(workspace, settings, clock.now, code_allowed=True, queue=queue)

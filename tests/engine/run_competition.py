@@ -22,6 +22,7 @@ from tests.engine.postgres import Cluster, UnavailableError
 
 PROCESSES = 3
 SCHEDULES = 3
+RUN_SECONDS = 0.4
 
 
 def compete(competition: Competition, slots: int, server: Cluster | None) -> None:
@@ -33,7 +34,9 @@ def compete(competition: Competition, slots: int, server: Cluster | None) -> Non
     restart_at = slots // 2 if server else None
     while (done := len(competition.done())) < slots and time.monotonic() < limit:
         time.sleep(draw.uniform(2.0, 5.0))
-        competition.kill(draw.choice(competition.processes))
+        pid = competition.at_work()
+        busy = [each for each in competition.processes if each.pid == pid]
+        competition.kill(draw.choice(busy * 2 + competition.processes))
         competition.launch()
         if server and restart_at is not None and done >= restart_at:
             server.down()
@@ -78,7 +81,9 @@ def run(name: str, slots: int) -> bool:
     try:
         with tempfile.TemporaryDirectory() as folder:
             url = server.url if server else ""
-            competition = Competition(Path(folder), schedules=SCHEDULES, url=url)
+            competition = Competition(
+                Path(folder), seconds=RUN_SECONDS, schedules=SCHEDULES, url=url
+            )
             began = time.monotonic()
             try:
                 compete(competition, slots, server)

@@ -33,7 +33,7 @@ def test_a_killed_process_s_run_is_taken_over_by_its_peer(tmp_path: Path) -> Non
     competition.launch()
     competition.wait_for(1, 40)
     other = next(p for p in competition.processes if p is not first)
-    while (pid := _at_work(competition)) is None:
+    while (pid := competition.at_work()) is None:
         time.sleep(0.02)
 
     competition.kill(first if pid == first.pid else other)
@@ -45,9 +45,3 @@ def test_a_killed_process_s_run_is_taken_over_by_its_peer(tmp_path: Path) -> Non
     assert whats == ["start", "recover", "start", "done"]
     assert set(competition.done().values()) == {1}
     assert competition.missing() == []
-
-
-def _at_work(competition: Competition) -> int | None:
-    """The process that has started a run and not ended it."""
-    entries = [e for e in competition.entries() if e["what"] in ("start", "done")]
-    return int(entries[-1]["pid"]) if entries and entries[-1]["what"] == "start" else None
