@@ -38,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIMIT_SECONDS = 90.0
 SHORT_LIMIT_SECONDS = 20.0
 SIGN_IN_SECONDS = 60.0
+COUNT_SECONDS = 0.5
 ALLOWED = dict.fromkeys(("read", "search", "think", "edit"), "allow")
 SCHEDULES = ".roo/schedules.json"
 MADE = "made-by-command.txt"
@@ -178,8 +179,11 @@ class Stage:
         """Have the agent work; counts the processes that the run had and that it left."""
         driven = self.driven
         settings = Settings(runners={"driven": (driven.runner, *driven.words)})
+        ended = threading.Event()
+        threading.Thread(target=self._count_until, args=(ended,), daemon=True).start()
         begun = time.monotonic()
-        outcome = runner_named(settings, "driven").run(self.spec, stop, self._hear)
+        outcome = runner_named(settings, "driven").run(self.spec, stop, self.events.append)
+        ended.set()
         self.result.seconds = round(time.monotonic() - begun, 1)
         self.result.status, self.result.reason = outcome.status, outcome.reason
         self.result.tool_calls = outcome.tool_calls
@@ -187,15 +191,10 @@ class Stage:
         self.result.check("no process is left", kept=self.result.left == 0)
         return outcome
 
-    def count(self) -> None:
-        """Note how many processes the run has now."""
-        now = len(members(of_run(self.spec.run_id)))
-        self.result.processes = max(self.result.processes, now)
-
-    def _hear(self, event: Event) -> None:
-        self.events.append(event)
-        if event.kind == "tool":
-            self.count()
+    def _count_until(self, ended: threading.Event) -> None:
+        while not ended.wait(COUNT_SECONDS):
+            now = len(members(of_run(self.spec.run_id)))
+            self.result.processes = max(self.result.processes, now)
 
 
 def works(stage: Stage) -> None:
@@ -230,7 +229,6 @@ def cancelled(stage: Stage) -> None:
     thread.start()
     is_silent = stage.model.hanging.wait(LIMIT_SECONDS)
     stage.result.check("the agent works until the model is silent", kept=is_silent)
-    stage.count()
     begun = time.monotonic()
     stop.set()
     thread.join(LIMIT_SECONDS)

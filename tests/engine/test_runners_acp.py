@@ -11,7 +11,6 @@ import pytest
 
 from sidecar.engine.runners.acp import AcpRunner
 from sidecar.engine.runners.permissions import decide
-
 from sidecar.engine.runners.presets import server_environment
 
 from .runner_cases import HERE, QUICK, in_thread, living, specification, transcript, until, worked
@@ -138,14 +137,10 @@ def test_a_cancellation_is_answered_before_anything_is_killed(tmp_path: Path) ->
     assert "The agent answered the cancellation with cancelled." in told
 
 
-@pytest.mark.parametrize("bound", ["limit", "idle"])
-def test_at_a_limit_the_agent_is_asked_to_cancel_and_answers(tmp_path: Path, bound: str) -> None:
-    values = {"limit_seconds": 8.0} if bound == "limit" else {"idle_seconds": 6.0}
-    spec = specification(tmp_path, **values)
-    outcome, events = worked(scripted("patient", cancel=60.0), spec)
-    assert (outcome.status, outcome.text) == ("timed-out", "Working.")
-    told = [event.text for event in events if event.kind == "warning"]
-    assert told[-1] == "The agent answered the cancellation with cancelled."
+def test_at_its_limit_an_agent_is_ended(tmp_path: Path) -> None:
+    spec = specification(tmp_path, limit_seconds=3.0)
+    outcome, _ = worked(scripted("patient", cancel=60.0), spec)
+    assert (outcome.status, outcome.reason) == ("timed-out", "Its limit of 3 s was reached.")
     assert living(spec) == 0
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.engine.runners import process
+from sidecar.engine.runners.bounds import Reached, Watch
 from sidecar.engine.runners.child import environment
 from sidecar.engine.runners.command import CommandRunner
 from sidecar.engine.runners.dialects import claude
@@ -69,6 +70,21 @@ def test_an_agent_that_says_nothing_is_ended_before_its_limit(tmp_path: Path) ->
     assert outcome.status == "timed-out"
     assert outcome.reason == "The agent said nothing for 1 s."
     assert living(spec) == 0
+
+
+def test_the_clock_warns_once_and_forgives_silence_that_ended(tmp_path: Path) -> None:
+    now, told, stop = [0.0], list[str](), threading.Event()
+    spec = specification(tmp_path, limit_seconds=100.0, idle_seconds=30.0)
+    watch = Watch(spec, stop, lambda event: told.append(event.text), lambda: now[0])
+    reasons = []
+    for now[0] in (29.0, 58.0, 81.0, 99.0, 100.0):
+        reached = watch.reached()
+        reasons.append(reached.reason if reached else "")
+        watch.heard()
+    assert reasons == ["", "", "", "", "Its limit of 100 s was reached."]
+    assert told == ["80% of its 100 s have gone by."]
+    stop.set()
+    assert watch.reached() == Reached("cancelled", "It was told to stop.")
 
 
 def test_an_agent_deaf_to_interrupt_and_terminate_is_killed(tmp_path: Path) -> None:

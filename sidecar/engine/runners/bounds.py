@@ -40,21 +40,28 @@ class Reached:
 class Watch:
     """One attempt's clock: its limit, its silence, and whether it was told to stop."""
 
-    def __init__(self, spec: RunSpec, stop: threading.Event, tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        stop: threading.Event,
+        tell: Callable[[Event], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._spec = spec
         self._stop = stop
         self._tell = tell
-        self._begun = self._heard = time.monotonic()
+        self._clock = clock
+        self._begun = self._heard = clock()
         self._warned = False
 
     @property
     def seconds(self) -> float:
         """How long the attempt has gone on."""
-        return time.monotonic() - self._begun
+        return self._clock() - self._begun
 
     def heard(self) -> None:
         """Note that the agent is alive."""
-        self._heard = time.monotonic()
+        self._heard = self._clock()
 
     def reached(self) -> Reached | None:
         """The bound that has been reached, None while the attempt may go on."""
@@ -63,7 +70,7 @@ class Watch:
             return Reached("cancelled", "It was told to stop.")
         if self.seconds >= limit:
             return Reached("timed-out", f"Its limit of {limit:g} s was reached.")
-        if idle is not None and time.monotonic() - self._heard >= idle:
+        if idle is not None and self._clock() - self._heard >= idle:
             return Reached("timed-out", f"The agent said nothing for {idle:g} s.")
         if not self._warned and self.seconds >= WARN_AT * limit:
             self._warned = True
