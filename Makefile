@@ -124,7 +124,7 @@ vscode: vsix ## drive the extension in a real VS Code, with screenshots
 conformance: .venv/dev.stamp ## the official MCP suite and the Inspector, by Node
 	@$(PY) tests/conformance/run.py
 
-agents: .venv/dev.stamp ## drive the tools by the real agents agents-runs and a scripted model; ARGS="--only codex"
+agents: .venv/dev.stamp ## drive the tools by the real agents and a scripted model; ARGS="--only codex"
 	@$(PY) tests/agents/run.py $(ARGS)
 
 agents-runs: .venv/dev.stamp ## real agents work on runs, are cancelled, time out; ARGS="--only codex"
