@@ -123,7 +123,8 @@ def _run(chosen: plan.Plan, options: argparse.Namespace) -> int:
             ),
         )
         code = _code(chosen, options)
-        report = replace(stages.execute(run), id=options.id or _new_id())
+        name = options.id or _new_id()
+        report = replace(stages.execute(run), id=name)
         if options.state:
             report = recording.remembered(report, History(options.state / "history.ndjson"), code)
     _write(report, options)

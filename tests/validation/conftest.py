@@ -36,9 +36,8 @@ class Answer:
         return {c["id"]: c["status"] for c in self.report["checks"] if c["category"] == name}
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a project: file names to texts."""
+def projects(tmp_path: Path) -> Callable[..., Path]:
+    """Writes projects below a folder: file names to texts."""
 
     def write(files: dict[str, str], folder: str = "project") -> Path:
         root = tmp_path / folder
@@ -53,8 +52,26 @@ def project(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def project(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a project: file names to texts."""
+    return projects(tmp_path)
+
+
+@pytest.fixture
 def validate(tmp_path: Path) -> Callable[..., Answer]:
     """Runs ``python -P -m validation`` as anybody would."""
+    return harness(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Callable, Callable]:
+    """A folder, what writes projects in it and what runs the harness, for a whole module."""
+    folder = tmp_path_factory.mktemp("workshop")
+    return folder, projects(folder), harness(folder)
+
+
+def harness(tmp_path: Path) -> Callable[..., Answer]:
+    """What runs ``python -P -m validation`` with its report in a folder."""
 
     def run(
         root: Path,

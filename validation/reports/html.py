@@ -168,7 +168,7 @@ def _thresholds(report: Report) -> Html:
          _mark("met", "good") if item.met else _mark("missed", "bad"))
         for item in report.thresholds
     )  # fmt: skip
-    return table("What decides the verdict.", ("what", "measured", "accepted", ""), rows)
+    return table("What decides the verdict.", ("what", "measured", "accepted", "result"), rows)
 
 
 def _coverage(report: Report) -> list[Html]:
@@ -183,7 +183,7 @@ def _coverage(report: Report) -> list[Html]:
         key=lambda file: (file.percent or 0.0, file.name),
     )
     caption = f"{total.numerator} of {total.denominator} {kind}; the least covered files first."
-    header = ("file", "executed", "share", "")
+    header = ("file", "executed", "rate", "share")
     rows = (
         (f.name, f"{f.numerator}/{f.denominator}", f"{f.percent:.1f} %",
          bar(f.numerator, f.denominator - f.numerator))
@@ -217,7 +217,7 @@ def _benchmarks(items: Sequence[Comparison]) -> Html:
         for item in items
     )  # fmt: skip
     caption = "The ratio is that of the fastest rounds; slower is said after three calm runs only."
-    header = ("benchmark", "median", "fastest", "baseline", "ratio", "rounds x runs", "")
+    header = ("benchmark", "median", "fastest", "baseline", "ratio", "rounds x runs", "verdict")
     return table(caption, header, rows)
 
 

@@ -11,6 +11,9 @@ from validation.report import Category, Counts, Report, Verdict
 
 FAILURES = 30
 MESSAGE = 600
+ID = 300
+# GitHub takes 65,536 characters in a comment.
+MOST = 60_000
 FILES = 10
 NOTABLE_SECONDS = 0.05
 
@@ -31,7 +34,16 @@ def markdown(report: Report) -> str:
         _slowest(report),
         _warnings([*_remarks(report), *report.warnings]),
     ]
-    return "\n\n".join(filter(None, parts)) + "\n"
+    return _cut("\n\n".join(filter(None, parts)) + "\n")
+
+
+def _cut(text: str) -> str:
+    """The text as long as a comment on GitHub may be, ended between two lines."""
+    if len(text) <= MOST:
+        return text
+    kept = text[:MOST].rpartition("\n")[0]
+    closed = "\n  ```" if kept.count("```") % 2 else ""
+    return f"{kept}{closed}\n\n… cut here; the other forms of the report have all of it.\n"
 
 
 def plain_line(report: Report) -> str:
@@ -63,7 +75,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    return _plain(str(value)).replace("|", "\\|").replace("\n", " ")
 
 
 def _categories(report: Report) -> str:
@@ -100,17 +112,24 @@ def _failures(bad: Sequence[Check]) -> str:
     lines = ["## What failed"]
     for check in bad[:FAILURES]:
         place = f" ({check.evidence})" if check.evidence else ""
-        lines.append(f"* **{check.status}** `{check.id}`{place}")
+        lines.append(f"* **{check.status}** `{_plain(check.id[:ID])}`{_plain(place)}")
         if check.message:
             text = (
                 check.message if len(check.message) <= MESSAGE else "…" + check.message[-MESSAGE:]
             )
-            lines.append("\n".join(["  ```", *(f"  {row}" for row in text.splitlines()), "  ```"]))
+            shown = (f"  {row}" for row in _plain(text).splitlines())
+            lines.append("\n".join(["  ```", *shown, "  ```"]))
         if check.hint:
             lines.append(f"  To do: {check.hint}")
     if len(bad) > FAILURES:
         lines.append(f"* … and {len(bad) - FAILURES} more.")
     return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """The text without what would end a code block or colour a terminal."""
+    told = text.replace("```", "'" * 3).expandtabs(4)
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in told)
 
 
 def _not_run(categories: Sequence[Category]) -> str:
@@ -237,5 +256,5 @@ def _remarks(report: Report) -> list[str]:
 def _warnings(warnings: Sequence[str]) -> str:
     if not warnings:
         return ""
-    rows = [f"* {warning.splitlines()[0][:200]}" for warning in warnings[:FILES] if warning]
+    rows = [f"* {_plain(w).splitlines()[0][:200]}" for w in warnings[:FILES] if w.strip()]
     return "\n".join([f"## Warnings ({len(warnings)}, not counted)", *rows])

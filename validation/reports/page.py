@@ -39,10 +39,14 @@ def section(title: str, *children: object) -> Html:
 
 def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
     """A table whose first column names the row; numbers stand right; narrow screens get cards."""
-    body = [_row(header, row) for row in rows]
-    if not body:
+    listed = [list(row) for row in rows]
+    if not listed:
         return Html("")
-    heads = [element("th", name, scope="col") for name in header]
+    body = [_row(header, row) for row in listed]
+    heads = [
+        element("th", name, scope="col", class_=_kind(value) if place else "words")
+        for place, (name, value) in enumerate(zip(header, listed[0], strict=True))
+    ]
     return element(
         "table",
         element("caption", caption),
@@ -54,11 +58,15 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[object]])
 def _row(header: Sequence[str], row: Sequence[object]) -> Html:
     cells = [element("th", row[0], scope="row")]
     for name, value in zip(header[1:], row[1:], strict=True):
-        empty = isinstance(value, str) and not value
-        number = not isinstance(value, Html) and text(value)[:1].isdigit()
-        kind = "empty" if empty else "number" if number else "words"
+        kind = _kind(value) + (" zero" if value == 0 else "") + (" empty" if value == "" else "")
         cells.append(element("td", value, class_=kind, data_label=name))
     return element("tr", *cells)
+
+
+def _kind(value: object) -> str:
+    """Numbers stand right; a dash or a date is none."""
+    words = isinstance(value, Html) or "-" in text(value).partition(" ")[0].lstrip("-")
+    return "number" if not words and text(value)[:1].isdigit() else "words"
 
 
 def bar(good: int, bad: int) -> Html:
