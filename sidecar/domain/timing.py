@@ -39,6 +39,8 @@ STATUSES = (
     "escalated",
     "blocked",
     "skipped",
+    "timed-out",
+    "interrupted",
 )
 # How long a task may take before it counts as overdue, in seconds (the specification's limit).
 TASK_LIMIT = 3600

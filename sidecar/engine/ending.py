@@ -71,7 +71,7 @@ class Ending:
             state = RunState.ESCALATED
         self._close_row(state)
         self._note_schedule()
-        reason = self._reason(state, counted)
+        reason = self._reason()
         if state is RunState.ESCALATED:
             self._escalate(counted["count"], reason)
         else:
@@ -132,10 +132,8 @@ class Ending:
             ),
         )
 
-    def _reason(self, state: RunState, counted: dict[str, Any]) -> str:
+    def _reason(self) -> str:
         parts = [_error(self.last) if self.outcomes else "No attempt came to its end."]
-        if state is RunState.ESCALATED:
-            parts.append(f"That was failure {counted['count']} in a row.")
         undone = self.facts.get("rollback")
         if undone:
             done = [each["path"] for each in undone if each["done"]]
@@ -157,6 +155,7 @@ class Ending:
             attempts=count,
             reason=reason,
             record_id=record_id,
+            mode=self.request.mode or "",
         )
         failures.escalated(self.context, self.operation, record.id)
         self.facts |= {"escalation": record.id, "memory": record.noted}
@@ -200,7 +199,7 @@ class Ending:
     def _told(self, state: RunState, reason: str) -> dict[str, Any]:
         self.facts |= {
             "task_id": self.memory.name,
-            "attempts": len(self.outcomes),
+            "attempts": sum(each.get("status") != "handed-off" for each in self.outcomes),
             "changed": sum(int(each.get("changed", 0)) for each in self.outcomes),
             "tool_calls": _sum(self.outcomes, "tool_calls"),
             "tokens": _sum(self.outcomes, "tokens"),

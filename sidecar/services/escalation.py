@@ -31,11 +31,18 @@ class Escalation(BaseModel):
 
 
 def escalate(
-    context: Context, subject: str, *, attempts: int, reason: str, record_id: str | None = None
+    context: Context,
+    subject: str,
+    *,
+    attempts: int,
+    reason: str,
+    record_id: str | None = None,
+    mode: str = "",
 ) -> Escalation:
     """Write the record, then the memory entry; the record tells whether that is there.
 
-    With a ``record_id`` of its own a repeated call finds what it wrote.
+    With a ``record_id`` of its own a repeated call finds what it wrote. ``mode`` is the one that
+    failed, for the entry's heading.
     """
     now = context.clock()
     known = _find(context, record_id) if record_id else None
@@ -49,7 +56,7 @@ def escalate(
         at=now.isoformat(timespec="seconds"),
     )
     _store(context, record)
-    noted = record.model_copy(update={"noted": _note(context, record)})
+    noted = record.model_copy(update={"noted": _note(context, record, mode)})
     _store(context, noted)
     return noted
 
@@ -89,13 +96,15 @@ def _store(context: Context, record: Escalation) -> None:
         transaction.put(COLLECTION, record.id, record.model_dump(mode="json"))
 
 
-def _note(context: Context, record: Escalation) -> bool:
+def _note(context: Context, record: Escalation, mode: str) -> bool:
     content = (
         f"{record.subject} failed {record.attempts} times in a row and is stopped: {record.reason}"
         f" A person decides how it goes on (record {record.id})."
     )
     try:
-        append_memory(context, SECTION, content, category="ESCALATION", entry_id=record.id)
+        append_memory(
+            context, SECTION, content, category="ESCALATION", mode=mode, entry_id=record.id
+        )
     except SidecarError:
         return False
     return True
