@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -35,7 +36,7 @@ _REVIEW = """\
 Review what was done: does the result meet the task, within its time, and is it proved? Name what
 is missing. Write one memory entry if something was learned."""
 
-Arguments = Mapping[str, str]
+Arguments = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -108,14 +109,23 @@ def _findings(context: Context, wanted: str) -> Iterator[str]:
 
 def _review_run(context: Context, arguments: Arguments) -> str:
     run_id = arguments.get("task_id", "")
-    tool, asked = _asking_for(run_id)
     parts = [
         _REVIEW,
-        _part(context, "The run", tool, **asked),
+        _executed(context, run_id) or _part(context, "The run", *_asking_for(run_id)),
         _part(context, "Time", "get_time_tracking", limit=10),
         _part(context, "The plan", "get_todo_status", limit=20),
     ]
     return "\n\n".join(parts)
+
+
+def _executed(context: Context, run_id: str) -> str | None:
+    """A run of the engine with what it left behind; None for other ids."""
+    record = run_of(context, run_id)
+    if record is None:
+        return None
+    facts = json.dumps(runs.shown(record), ensure_ascii=False, indent=1)[:MAX_PART]
+    folder = f"{context.settings.state_dir}/runs/{run_name(run_id)}"
+    return f"## The run\n{facts}\nPrompt, transcript and outcome of each attempt: `{folder}/`."
 
 
 def _asking_for(run_id: str) -> tuple[str, dict[str, Any]]:
@@ -155,7 +165,7 @@ PROMPTS: dict[str, Template] = {
             "review-run",
             "Review a run",
             "The task, its time and the plan, to judge what was done",
-            (Argument("task_id", "The delegated task or validation run", values=runs.ids),),
+            (Argument("task_id", "The run, task or validation", values=runs.ids),),
             _review_run,
         ),
     )

@@ -273,8 +273,8 @@ async def test_agent_session_executes_nothing(
     record_property("attempts", len(calls) + len(EXECUTING))
     assert clone.sprung == []
     assert {tool["name"] for tool in tools} == {name for name, _ in CALLS}
-    assert len(failed) == 1, failed  # only `execute` is refused: there is no runner
-    assert "E_UNAVAILABLE" in failed[0]
+    assert len(failed) == 1, failed  # only `execute` is refused: the runner needs consent
+    assert "E_UNTRUSTED" in failed[0]
     assert refused == dict.fromkeys(EXECUTING, "E_UNTRUSTED")
 
 
@@ -289,7 +289,11 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "check file": ("check", ".roomodes"),
     "fix": ("fix", "--diff"),
     "next": ("next",),
-    "trust": ("trust", "--show"),
+    "trust": ("trust", "--show", "--schedules"),
+    "run": ("run", "Now"),
+    "run due": ("run", "--due"),
+    "runs": ("runs",),
+    "resume": ("resume", "Now"),
     "serve": ("serve", "--once"),
     "call": ("call", "get_system_status", '{"check_external_dependencies": true}'),
     "call tests": ("call", "run_validation", '{"validation_type": "tests"}'),
@@ -320,7 +324,7 @@ def test_command_executes_nothing(
 
     assert clone.sprung == []
     assert b"Traceback" not in result.stderr, result.stderr.decode()
-    assert result.returncode in {0, 1, 2}
+    assert result.returncode in {0, 1, 2, 3}
 
 
 def test_plan_cannot_vouch_for_itself(

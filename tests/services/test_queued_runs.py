@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sidecar.domain.errors import ErrorCode, SidecarError
-from sidecar.domain.run import Origin, RunRequest, RunState, slot_run_id
+from sidecar.domain.run import Origin, RunRequest, RunState, run_name, slot_run_id
+from sidecar.mcp.prompts import PROMPTS
 from sidecar.services import suspensions, trust
 from sidecar.services.context import Context
 from sidecar.services.registry import TOOLS
@@ -266,3 +267,13 @@ def test_a_sync_brings_tasks_and_runs_together(queueing):
     report = call(queueing, "sync_environment", target_components=["queue"])["components"]["queue"]
 
     assert report["changed"] == [f"{task}: failed, not needed"]
+
+
+def test_a_review_of_a_run_shows_the_run_and_where_its_transcript_is(queueing):
+    run_id = due(queueing, RunState.READY)
+    queue_of(queueing).settle(run_id, RunState.FAILED, reason="The tests are red.")
+
+    text = PROMPTS["review-run"].text(queueing, {"task_id": run_id})
+
+    assert "The tests are red." in text
+    assert f".sidecar/runs/{run_name(run_id)}/" in text
