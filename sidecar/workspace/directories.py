@@ -210,7 +210,12 @@ class Tree:
     @contextmanager
     def directory(self, path: str, *, create: bool = False) -> Iterator[Directory]:
         """An open folder of the workspace; raises OSError, ELOOP or ENOTDIR at a link."""
-        opened = self._opened(path) if not create else self._walked(path, create=True)
+        try:
+            opened = self._opened(path)
+        except FileNotFoundError:
+            if not create:
+                raise
+            opened = self._walked(path, create=True)
         try:
             yield opened
         finally:
