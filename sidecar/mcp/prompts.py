@@ -11,11 +11,13 @@ from typing import Any
 from mcp_types import Prompt, PromptArgument
 
 from sidecar.domain.modes_catalog import STAGES
+from sidecar.domain.run import run_name
 from sidecar.mcp.resources import paths
 from sidecar.services import runs
 from sidecar.services.context import Context
-from sidecar.services.context_pack import pack, tool_part
+from sidecar.services.context_pack import MAX_PART, cut, pack, tool_part
 from sidecar.services.diagnosis import diagnose_workspace
+from sidecar.services.run_requests import run_of
 
 MAX_FINDINGS = 100
 
@@ -36,7 +38,7 @@ _REVIEW = """\
 Review what was done: does the result meet the task, within its time, and is it proved? Name what
 is missing. Write one memory entry if something was learned."""
 
-Arguments = Mapping[str, Any]
+Arguments = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def _review_run(context: Context, arguments: Arguments) -> str:
     run_id = arguments.get("task_id", "")
     parts = [
         _REVIEW,
-        _executed(context, run_id) or _part(context, "The run", *_asking_for(run_id)),
+        _executed(context, run_id) or _asked_for(context, run_id),
         _part(context, "Time", "get_time_tracking", limit=10),
         _part(context, "The plan", "get_todo_status", limit=20),
     ]
@@ -123,18 +125,18 @@ def _executed(context: Context, run_id: str) -> str | None:
     record = run_of(context, run_id)
     if record is None:
         return None
-    facts = json.dumps(runs.shown(record), ensure_ascii=False, indent=1)[:MAX_PART]
+    facts = json.dumps(runs.shown(record), ensure_ascii=False, indent=1)
     folder = f"{context.settings.state_dir}/runs/{run_name(run_id)}"
-    return f"## The run\n{facts}\nPrompt, transcript and outcome of each attempt: `{folder}/`."
+    return f"## The run\n{cut(facts, MAX_PART)}\nPrompt, transcript and outcome of each attempt: `{folder}/`."
 
 
-def _asking_for(run_id: str) -> tuple[str, dict[str, Any]]:
-    """The call that shows a run: a task's, a validation's, or that of all open tasks."""
+def _asked_for(context: Context, run_id: str) -> str:
+    """A task, a validation, or all open tasks, as the tool for it shows them."""
     if not run_id:
-        return "delegate_task", {"action": "status"}
+        return _part(context, "The run", "delegate_task", action="status")
     if run_id.startswith(runs.TASK_PREFIX):
-        return "delegate_task", {"action": "status", "task_id": run_id}
-    return "run_validation", {"run_id": run_id, "wait_seconds": 0}
+        return _part(context, "The run", "delegate_task", action="status", task_id=run_id)
+    return _part(context, "The run", "run_validation", run_id=run_id, wait_seconds=0)
 
 
 PROMPTS: dict[str, Template] = {
