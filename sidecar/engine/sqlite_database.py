@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, suppress, suppress
 from pathlib import Path
 
 import filelock
@@ -20,6 +20,7 @@ from sidecar.workspace.user_dirs import private
 
 _BUSY_SECONDS = 20.0
 _BUSY_TRIES = 200
+_BEGIN_SECONDS = 0.002
 # One pragma on a mapped page: some ten microseconds, and no system call that waits.
 _LISTEN_SECONDS = 0.25
 
@@ -67,21 +68,25 @@ class SqliteDatabase:
         if not self._lock.acquire(_BUSY_SECONDS):
             raise SidecarError(ErrorCode.UNAVAILABLE, "The engine's database is in use.")
         try:
-            yield from self._within("BEGIN IMMEDIATE" if serial else "BEGIN")
+            yield from self._within(serial=serial)
         except sqlite3.Error as error:
             raise _explained(error) from error
         finally:
             self._lock.release()
 
-    def _within(self, begin: str) -> Iterator[Session]:
+    def _within(self, *, serial: bool) -> Iterator[Session]:
         connection = self._opened()
-        connection.execute(begin)
+        if serial:
+            _begin_writing(connection)
+        else:
+            connection.execute("BEGIN")
         try:
             yield _SqliteSession(connection)
+            connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise
-        connection.execute("COMMIT")
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -100,7 +105,9 @@ class SqliteDatabase:
         try:
             known = None
             while not self._closing.wait(_LISTEN_SECONDS):
-                version = connection.execute("PRAGMA data_version").fetchone()[0]
+                version = None
+                with suppress(sqlite3.OperationalError):
+                    version = connection.execute("PRAGMA data_version").fetchone()[0]
                 if version != known:
                     known = version
                     wake()
@@ -165,13 +172,35 @@ def _connected(file: Path) -> sqlite3.Connection:
     return connection
 
 
+def _begin_writing(connection: sqlite3.Connection) -> None:
+    """Take the write lock; SQLite's own waiting sleeps up to a tenth of a second at a time."""
+    end = time.monotonic() + _BUSY_SECONDS
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() > end:
+                    raise
+                time.sleep(_BEGIN_SECONDS)
+            else:
+                return
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000:.0f}")
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
+
+
 def _write_ahead(connection: sqlite3.Connection) -> None:
     """Turn write-ahead mode on; SQLite does not wait where several processes do so at once."""
     for _ in range(_BUSY_TRIES):
         try:
             connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
-            if not getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+            if not _is_busy(error):
                 raise
             time.sleep(_BUSY_SECONDS / _BUSY_TRIES)
         else:
