@@ -42,8 +42,6 @@ class Script:
     The answer depends on the request alone: the results in it tell how many steps were made.
     """
 
-    status = 200
-
     def __init__(self, steps: Sequence[Step], detours: Mapping[str, Json]) -> None:
         self.steps = steps
         self._detours = detours
@@ -66,6 +64,10 @@ class Script:
         """Whether the model falls silent in the middle of this answer."""
         return False
 
+    def status(self, _: Conversation) -> int:
+        """The answer's HTTP status."""
+        return 200
+
     def is_step(self, tool: str) -> bool:
         """Whether an offered name means one of the steps' tools."""
         return any(is_named(tool, step.tool) for step in self.steps)
@@ -83,7 +85,25 @@ class Hanging(Script):
 class Broken(Script):
     """A model that refuses every request."""
 
-    status = 400
+    def status(self, _: Conversation) -> int:
+        """Refused."""
+        return 400
+
+
+class BreakingDown(Script):
+    """A model that makes the steps and then refuses; after the first time it makes fewer."""
+
+    def __init__(self, steps: Sequence[Step], detours: Mapping[str, Json], later: int = 1) -> None:
+        super().__init__(steps, detours)
+        self._later = later
+
+    def status(self, conversation: Conversation) -> int:
+        """Refused once all steps are made."""
+        made = [each for each in conversation.returned if self.is_step(each.tool)]
+        if not conversation.offered or len(made) < len(self.steps):
+            return 200
+        self.steps = self.steps[: self._later]
+        return 400
 
 
 def is_named(offered: str, tool: str) -> bool:
@@ -148,10 +168,13 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body: Json = json.loads(raw)
         model = cast("_Server", self.server).model
+        conversation = dialect.read(body)
+        status = model.script.status(conversation)
+        if status != 200:
+            self._send({"error": {"message": "refused", "code": "bad"}}, status)
+            return
         answer = model.reply(path, dialect, body)
-        if model.script.status != 200:
-            self._send({"error": {"message": "refused", "code": "bad"}}, model.script.status)
-        elif model.script.holds(dialect.read(body)):
+        if model.script.holds(conversation):
             self._hang(model)
         elif body.get("stream") or "stream" in path:
             self._stream(dialect, answer)
