@@ -1,7 +1,7 @@
 # `make run` and `make validate` are the two commands of the README; each sets up what it needs.
 .DEFAULT_GOAL := help
 .PHONY: help setup run validate validate-full test lint types contracts format bench bench-peers \
-	faults bench-validation packages mutation planted \
+	faults torture bench-channel bench-validation packages mutation planted \
 	pythons vsix vscode conformance neovim docs changelog clean distclean
 
 WORKSPACE ?= examples/workspace
@@ -87,7 +87,7 @@ bench-peers: .venv/dev.stamp ## measure tool calls beside the reference filesyst
 # More than 1,000 kills, every system call of every write refused, 11 processes x 100 updates,
 # 20,000 races of folders and links, 12,000 mutated messages, 6,000 calls with hostile arguments.
 THOROUGH := SIDECAR_TRIALS=80 SIDECAR_LANES=2 SIDECAR_SERVER_TRIALS=20 SIDECAR_KILL_TRIALS=100 \
-	SIDECAR_RUN_KILLS=100 \
+	SIDECAR_RUN_KILLS=100 SIDECAR_RUNS=30 \
 	SIDECAR_REFUSALS=100000 SIDECAR_UPDATES=100 SIDECAR_RACE_SECONDS=20 SIDECAR_SWAP_TRIES=20000 \
 	SIDECAR_SWAP_SECONDS=1 SIDECAR_FUZZ_MESSAGES=10000 SIDECAR_FUZZ_HTTP_MESSAGES=2000 \
 	SIDECAR_ANSWER_EXAMPLES=300 SIDECAR_INJECTION_EXAMPLES=400 SIDECAR_PATTERN_REPEATS=2
@@ -106,6 +106,12 @@ mutation: .venv/dev.stamp ## mutate a sample of the code and see whether its tes
 
 planted: .venv/dev.stamp ## plant ten defects, one at a time, and see that make validate finds each
 	@$(PY) -P tests/planted/run.py $(ARGS)
+
+torture: .venv/dev.stamp ## 200 random starts, kills and reconnections of channels and their sidecar; prints counts
+	@SIDECAR_TORTURE_ACTIONS=200 $(PY) -P -m pytest -q -s tests/channel/test_torture.py
+
+bench-channel: .venv/dev.stamp ## what clients wait for and cost through channels, beside SDK and Node servers
+	@$(PY) -P benchmarks/channel_against_solo.py --install $(ARGS)
 
 docs: .venv/dev.stamp ## write what is generated anew: pages, README's output, the opening answers
 	@mkdir -p build

@@ -38,6 +38,7 @@ for step in json.loads(Path(sys.argv[1]).read_text()):
         case ["remove", path]: Path(path).unlink()
         case ["link", path, target]: os.symlink(target, path)
         case ["say", text]: print(text, flush=True)
+        case ["note", path]: open(path, "a").write(os.environ["SIDECAR_RUN_ID"] + "\\n")
         case ["sleep", seconds]: time.sleep(seconds)
         case ["wait for", path]:
             while not Path(path).exists(): time.sleep(0.01)
@@ -84,12 +85,14 @@ class Bench:
         self.now = NOW
         self.orders = folder / "orders.json"
         script = folder / "agent.py"
-        script.write_text(AGENT)
+        if not script.exists():
+            script.write_text(AGENT)
         argv = ("command", sys.executable, str(script), str(self.orders))
         chosen = Settings(timezone="UTC", check_seconds=10, runners={"agent": argv}, **settings)
         self.context = Context(Workspace.open(root), chosen, lambda: self.now, code_allowed=True)
         self.execution = Execution(self.context, self.runner_for)
-        self.tell()
+        if not self.orders.exists():
+            self.tell()
 
     def having(self, **changes: Any) -> None:
         """Go on with another context, as another process has it."""
