@@ -127,7 +127,8 @@ def _executed(context: Context, run_id: str) -> str | None:
         return None
     facts = json.dumps(runs.shown(record), ensure_ascii=False, indent=1)
     folder = f"{context.settings.state_dir}/runs/{run_name(run_id)}"
-    return f"## The run\n{cut(facts, MAX_PART)}\nPrompt, transcript and outcome of each attempt: `{folder}/`."
+    left = f"Prompt, transcript and outcome of each attempt: `{folder}/`."
+    return f"## The run\n{cut(facts, MAX_PART)}\n{left}"
 
 
 def _asked_for(context: Context, run_id: str) -> str:
