@@ -22,7 +22,6 @@ from sidecar.engine.clock import Clock
 from sidecar.engine.database import Database, Session
 from sidecar.engine.run_json import milliseconds
 from sidecar.engine.runner import Work
-from sidecar.engine.sqlite_database import SqliteDatabase
 from sidecar.engine.worker import Worker
 from sidecar.services.backoff import retry_delay
 
@@ -33,16 +32,6 @@ def new_executor() -> str:
     """A name that no process, on whatever host, ever had before."""
     host = "".join(c if c.isalnum() else "-" for c in socket.gethostname())[:40]
     return f"{host}-{os.getpid()}-{secrets.token_hex(6)}"
-
-
-def open_database(state: Path, url: str) -> Database:
-    """The setting's PostgreSQL database, else the SQLite file in the user's state folder."""
-    if not url:
-        return SqliteDatabase(state / "engine.sqlite")
-    # psycopg costs 0.15 s and 20 MB, which only those pay who have a server.
-    from sidecar.engine.postgres_database import PostgresDatabase  # noqa: PLC0415
-
-    return PostgresDatabase(url)
 
 
 class DurableQueue:

@@ -79,6 +79,8 @@ class Executor:
         with self._guard:
             if self._ended:
                 return
+            root = self.context.workspace.root
+            self._queue.execute_at(workspace_id(self.context), root)
             _working(self._queue, self.context)
             source = WorkspaceSource(self.context, self._seen_agent)
             self._scheduler = Scheduler(source, self._queue)

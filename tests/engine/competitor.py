@@ -21,12 +21,13 @@ from typing import Any
 
 from sidecar.domain.errors import SidecarError
 from sidecar.engine.clock import Clock
-from sidecar.engine.durable_queue import DurableQueue, open_database
+from sidecar.engine.durable_queue import DurableQueue
 from sidecar.engine.schedule_source import WorkspaceSource
 from sidecar.engine.scheduler import Scheduler
 from sidecar.services.context import Context
 from sidecar.settings import Settings
 from sidecar.workspace.workspace import Workspace
+from tests.engine.databases import open_database
 
 
 class Ledger:

@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.domain.run import Origin, RunRequest, RunState
-from sidecar.engine.durable_queue import DurableQueue, open_database
+from sidecar.engine.durable_queue import DurableQueue
+from tests.engine.databases import open_database
 from tests.engine.postgres import Cluster, UnavailableError
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -14,7 +14,8 @@ import pytest
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.run import Origin, RunRecord, RunRequest, RunState
-from sidecar.engine.durable_queue import DurableQueue, open_database
+from sidecar.engine.durable_queue import DurableQueue
+from tests.engine.databases import open_database
 
 Attempt = Callable[[dict[str, Any], int, threading.Event], dict[str, Any]]
 

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from sidecar.domain.errors import ErrorCode, SidecarError
-from sidecar.engine.durable_queue import DurableQueue, open_database
+from sidecar.engine.durable_queue import DurableQueue
 from sidecar.engine.leader import Leader
 from sidecar.workspace.user_dirs import UserDirs
+from tests.engine.databases import open_database
 
 HOLDER = """
 import sys, time

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from sidecar.domain.run import ENDED, RunState
 from sidecar.engine.clock import Clock
-from sidecar.engine.durable_queue import DurableQueue, open_database
+from sidecar.engine.durable_queue import DurableQueue
 from sidecar.engine.schedule_source import Entry
 from sidecar.engine.scheduler import Scheduler
+from tests.engine.databases import open_database
 from tests.engine.simulation import CountingWork, MemorySource, Simulation, entry, expected
 
 ZONES = (
