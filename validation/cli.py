@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(
             f"--{form}", type=Path, metavar="FILE", help=f"write the report as {form}"
         )
+        parser.add_argument(f"--also-{form}", type=Path, metavar="FILE", help=argparse.SUPPRESS)
     parser.add_argument("--artefacts", type=Path, metavar="DIR", help="keep logs and raw reports")
     parser.add_argument(
         "--cancel-file", type=Path, metavar="FILE", help="end the run when this file appears"
@@ -84,8 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = plan.load(root, python, tuple(options.pytest), options.keyword)
     except plan.PlanError as error:
         print(error, file=sys.stderr)
-        if options.json:
-            files.replace(options.json, json.dumps({"schema": 1, "problem": str(error)}))
+        for path in filter(None, (options.json, options.also_json)):
+            files.replace(path, json.dumps({"schema": 1, "problem": str(error)}))
         return BAD_PLAN
     if options.list:
         return _show(chosen)
@@ -131,6 +132,18 @@ def _run(chosen: plan.Plan, options: argparse.Namespace) -> int:
     return EXIT.get(report.verdict, 3)
 
 
+def _paths(options: argparse.Namespace) -> list[Path]:
+    """Where the report is written to, in all its forms."""
+    names = [prefix + form for prefix in ("", "also_") for form in files.FORMS]
+    return [path for name in names if (path := getattr(options, name))]
+
+
+def _shown(path: Path) -> str:
+    """A path as short as it can be read from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
 def _baseline(options: argparse.Namespace) -> Path | None:
     beside = options.state / "benchmarks.json" if options.state else None
     return options.baseline or beside
@@ -144,7 +157,7 @@ def _code(chosen: plan.Plan, options: argparse.Namespace) -> str:
     """The state of the code before anything of it ran; needed only where runs are remembered."""
     if not options.state:
         return ""
-    written = [options.state, options.artefacts, *(getattr(options, form) for form in files.FORMS)]
+    written = [options.state, options.artefacts, *_paths(options)]
     words = [chosen.python, sys.version, *options.pytest, options.keyword]
     return fingerprint.of(chosen.root, [path for path in written if path], *words)
 
@@ -169,12 +182,12 @@ def _cancellation(file: Path | None) -> process.Cancellation:
 
 
 def _write(report: Report, options: argparse.Namespace) -> None:
-    files.write(report, {form: getattr(options, form) for form in files.FORMS})
+    for prefix in ("also_", ""):  # whoever waits for the JSON of a run finds the rest there
+        files.write(report, {form: getattr(options, prefix + form) for form in files.FORMS})
     text = markdown.markdown(report)
     if not options.quiet:
         github.show(text)
-        for form in files.FORMS:
-            if path := getattr(options, form):
-                print(f"{form}: {path}")
+        for path in _paths(options):
+            print(f"report: {_shown(path)}")
         print(markdown.plain_line(report))
     github.tell(report, text)

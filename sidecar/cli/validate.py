@@ -4,53 +4,97 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from sidecar.cli import consent
 from sidecar.cli.arguments import add_workspace_argument
 from sidecar.cli.workspace import open_workspace, root_of
-from sidecar.services import trust
+from sidecar.services import trust, validation_runs
+from sidecar.services.context import Context
+from sidecar.services.validation import RunValidationRequest, run_validation
+
+# Only for a command that a person or CI typed: a committed configuration could set it for others.
+TRUST_VARIABLE = "SIDECAR_TRUST"
+SWITCHES = ("full", "fail-fast", "new-baseline")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add_workspace_argument(parser)
-    consent.add_trust_argument(parser)
+    parser.add_argument(
+        "--trust", action="store_true", help="let this run execute the workspace's own code"
+    )
     parser.add_argument("--category", action="append", default=[], help="run only this category")
     parser.add_argument(
         "--full", action="store_true", help="also what the plan leaves to full runs"
     )
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first failure")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the report as JSON")
-    parser.add_argument("--markdown", metavar="FILE", type=Path, help="write it as Markdown")
+    parser.add_argument(
+        "--new-baseline", action="store_true", help="compare later benchmarks with this run"
+    )
+    for form in validation_runs.REPORTS:
+        parser.add_argument(
+            f"--{form}", metavar="FILE", type=Path, help=f"write the {form} report there"
+        )
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument("--list", action="store_true", help="show the kept runs")
+    others.add_argument("--show", metavar="ID", help="show a run, or how far it is")
+    others.add_argument("--cancel", metavar="ID", help="stop a run")
 
 
 def run(options: argparse.Namespace) -> int:
     """Start the harness; its exit code is ours: 0 passed, 1 failed, 2 no plan, 3 incomplete."""
-    context = open_workspace(root_of(options), code_allowed=consent.given(options))
+    allowed = options.trust or os.environ.get(TRUST_VARIABLE) == "1"
+    context = open_workspace(root_of(options), code_allowed=allowed)
+    if options.list:
+        for line in validation_runs.listed(context):
+            print(line)
+        return 0
+    if asked := options.show or options.cancel:
+        return _ask(context, asked, cancel=bool(options.cancel))
     if not trust.is_trusted(context):
         print("sidecar: not trusted, so no tests run; see `sidecar trust`", file=sys.stderr)
-    # The user's own import path is for the tests: it must not decide which harness runs.
-    environment = dict(os.environ)
-    environment["SIDECAR_VALIDATION_PYTHONPATH"] = environment.pop("PYTHONPATH", "")
-    command = [sys.executable, "-P", "-m", "validation", str(context.workspace.root)]
-    if trust.is_trusted(context):
-        command.append("--allow-code")
-    if context.settings.interpreter:
-        command.append(f"--python={context.settings.interpreter}")
-    command += [f"--pytest={word}" for word in context.settings.tests]
-    done = subprocess.run([*command, *_passed_on(options)], env=environment, check=False)  # noqa: S603 - our own interpreter and harness
-    return done.returncode
+    validation_runs.refuse_second(context)
+    return _attended(context, _arguments(context, options))
 
 
-def _passed_on(options: argparse.Namespace) -> list[str]:
+def _ask(context: Context, run_id: str, *, cancel: bool) -> int:
+    request = RunValidationRequest(run_id=run_id, cancel=cancel, wait_seconds=0)
+    found = run_validation(context, request)
+    print(found.summary())
+    return 0 if found.success else 1
+
+
+def _arguments(context: Context, options: argparse.Namespace) -> list[str]:
     words = [f"--category={name}" for name in options.category]
-    words += [
-        f"--{name}" for name in ("full", "fail-fast") if getattr(options, name.replace("-", "_"))
-    ]
-    for name in ("json", "markdown"):
-        if path := getattr(options, name):
-            words.append(f"--{name}={path.absolute()}")
+    words += [f"--{name}" for name in SWITCHES if getattr(options, name.replace("-", "_"))]
+    words += ["--allow-code"] if trust.is_trusted(context) else []
+    if context.settings.interpreter:
+        words.append(f"--python={context.settings.interpreter}")
+    words += [f"--pytest={word}" for word in context.settings.tests]
+    for form in validation_runs.REPORTS:
+        if path := getattr(options, form):
+            words.append(f"--also-{form}={path.absolute()}")
     return words
+
+
+def _attended(context: Context, arguments: list[str]) -> int:
+    """A run on this terminal; it is kept like any other, and can be asked for by its id."""
+    run = validation_runs.create(context, {"type": "validate", "child": True})
+    words, environment = validation_runs.command(context, run, arguments)
+    with _interrupts_left_to_the_child():
+        return subprocess.run(words, env=environment, check=False).returncode  # noqa: S603 - our own interpreter and harness
+
+
+@contextmanager
+def _interrupts_left_to_the_child() -> Iterator[None]:
+    """Ctrl-C reaches both; the harness ends its children and reports, and we wait for that."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

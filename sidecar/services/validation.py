@@ -16,7 +16,7 @@ SHOWN_CHECKS = 40
 SHOWN_MESSAGE = 600
 CANCEL_SECONDS = 15.0
 MEGABYTE = 1_000_000
-_ARTEFACTS = (".xml", ".json", ".md", ".html")
+_ARTEFACTS = (".xml", ".json", ".md", ".html", ".sarif")
 # What the sidecar itself needs to tell how a run stands.
 _OWN = frozenset({"request.json", "progress.json"})
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,6 +22,13 @@ CANCEL = "cancel"
 LATEST = f"{FOLDER}/latest"
 # The state folder's README names this number.
 KEPT = 20
+REPORTS = {
+    "json": "report.json",
+    "markdown": "report.md",
+    "html": "report.html",
+    "junit": "junit.xml",
+    "sarif": "report.sarif",
+}
 LOOK_SECONDS = 0.1
 LOST_SECONDS = 30.0
 REPORT_LIMIT = 50_000_000
@@ -115,6 +122,18 @@ def ids(context: Context) -> list[str]:
     return [name for name in reversed(context.workspace.state.names(FOLDER)) if is_id(name)]
 
 
+def listed(context: Context) -> Iterator[str]:
+    """Each kept run in a line, the newest first: id, what it was, how it stands."""
+    for run_id in ids(context):
+        run = Run(context.workspace.state, run_id)
+        report = run.load("report.json") or {}
+        overall = report.get("overall") or {}
+        counts = f", {overall['numerator']}/{overall['denominator']} passed" if overall else ""
+        verdict = f", {report['verdict']}" if "verdict" in report else ""
+        kind = (run.load("request.json") or {}).get("type", "")
+        yield f"{run_id}  {kind}: {run.status}{verdict}{counts}"
+
+
 def refuse_second(context: Context) -> None:
     """Raise SidecarError E_BUSY while another run of this workspace executes."""
     latest = latest_id(context)
@@ -126,18 +145,28 @@ def refuse_second(context: Context) -> None:
         )
 
 
-def start(context: Context, run: Run, arguments: Sequence[str]) -> None:
-    """Start the harness for a run; it writes report.json when it ends."""
+def command(
+    context: Context, run: Run, arguments: Sequence[str]
+) -> tuple[list[str], dict[str, str]]:
+    """The harness's command line and environment; report.json is written when it ends."""
     folder = run.state.path(run.name("request.json")).parent
-    command = [sys.executable, "-P", "-m", "validation", str(context.workspace.root), "--quiet"]
-    files = ["--artefacts", str(folder), "--json", str(folder / "report.json")]
-    files += ["--markdown", str(folder / "report.md"), "--cancel-file", str(folder / CANCEL)]
+    words = [sys.executable, "-P", "-m", "validation", str(context.workspace.root)]
+    words += [f"--id={run.id}", f"--state={folder.parent}", f"--artefacts={folder}"]
+    words += [f"--{form}={folder / name}" for form, name in REPORTS.items()]
+    words.append(f"--cancel-file={folder / CANCEL}")
     # The user's own import path is for the tests: it must not decide which harness runs.
     environment = dict(os.environ)
     environment["SIDECAR_VALIDATION_PYTHONPATH"] = environment.pop("PYTHONPATH", "")
+    return [*words, *arguments], environment
+
+
+def start(context: Context, run: Run, arguments: Sequence[str]) -> None:
+    """Start the harness for a run; it goes on when whoever asked for it is gone."""
+    words, environment = command(context, run, ["--quiet", *arguments])
+    folder = run.state.path(run.name("request.json")).parent
     with (folder / "harness.log").open("wb") as log:
         child = subprocess.Popen(  # noqa: S603 - our own interpreter and harness
-            [*command, *files, *arguments],
+            words,
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
