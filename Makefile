@@ -1,8 +1,10 @@
 # `make run` and `make validate` are the two commands of the README; each sets up what it needs.
 .DEFAULT_GOAL := help
 .PHONY: help setup run validate validate-full test lint types contracts format bench bench-peers \
-	faults torture bench-channel bench-validation packages mutation planted \
-	pythons vsix vscode conformance neovim docs changelog clean distclean
+	bench-gate report-images \
+	faults torture bench-channel bench-validation packages mutation planted metrics \
+	pythons vsix vscode conformance neovim docs changelog clean distclean \
+	competition fleet bench-engine calendar
 
 WORKSPACE ?= examples/workspace
 ARGS ?=
@@ -19,7 +21,8 @@ BIN := .venv/bin
 endif
 PY := $(BIN)/python
 VALIDATE := $(PY) -P -m validation . --allow-code --python $(PY) --artefacts $(REPORTS)/artefacts \
-	--json $(REPORTS)/report.json --markdown $(REPORTS)/report.md
+	--state state/validation --json $(REPORTS)/report.json --markdown $(REPORTS)/report.md \
+	--html $(REPORTS)/report.html --junit $(REPORTS)/junit.xml --sarif $(REPORTS)/report.sarif
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|' 2>/dev/null \
@@ -78,8 +81,11 @@ pythons: .venv/dev.stamp ## run the tests on each of Python 3.11, 3.12 and 3.13 
 
 bench: .venv/dev.stamp ## measure, beside peers where they are installed; nothing passes or fails
 	@$(PY) -P -m validation . --allow-code --python $(PY) --category benchmark \
-		--baseline state/benchmarks/baseline.json || true
+		--state state/validation || true
 	@$(PY) -P benchmarks/figures.py
+
+bench-gate: .venv/dev.stamp ## 20 runs without change: no alarm; 20 slowed 1.5 times: 19 found; ARGS="5 --only slowed"
+	@$(PY) -P benchmarks/gate.py $(ARGS)
 
 bench-peers: .venv/dev.stamp ## measure tool calls beside the reference filesystem server and the bare disk
 	@$(PY) -P benchmarks/mcp_against_peers.py --install $(ARGS)
@@ -113,10 +119,17 @@ torture: .venv/dev.stamp ## 200 random starts, kills and reconnections of channe
 bench-channel: .venv/dev.stamp ## what clients wait for and cost through channels, beside SDK and Node servers
 	@$(PY) -P benchmarks/channel_against_solo.py --install $(ARGS)
 
+metrics: .venv/dev.stamp ## measure what docs/metrics.md states; ARGS=overhead for one source
+	@$(PY) -P docs/measure.py $(ARGS)
+	@$(PY) -P docs/generate.py
+
 docs: .venv/dev.stamp ## write what is generated anew: pages, README's output, the opening answers
 	@mkdir -p build
 	@COLUMNS=120 NO_COLOR=1 $(PY) -P docs/generate.py
 	@$(PY) -P -m sidecar.mcp.manifest > build/manifest.json.new && mv build/manifest.json.new sidecar/channel/manifest.json
+
+report-images: .venv/dev.stamp ## pictures of the HTML report at 390 and 1280 px, and what a browser says of it
+	@$(PY) -P docs/report_images.py $(ARGS)
 
 changelog: .venv/dev.stamp ## gather changelog.d into CHANGELOG.md; VERSION=x.y.z
 	@$(BIN)/towncrier build --yes --version "$(VERSION)"
@@ -129,6 +142,19 @@ vscode: vsix ## drive the extension in a real VS Code, with screenshots
 
 conformance: .venv/dev.stamp ## the official MCP suite and the Inspector, by Node
 	@$(PY) tests/conformance/run.py
+
+competition: .venv/dev.stamp ## processes compete for slots under kill -9, on SQLite and PostgreSQL
+	@PYTHONPATH=. $(PY) -P -m tests.engine.run_competition $(ARGS)
+
+fleet: .venv/dev.stamp ## four workers share the runs of 5 and of 50 workspaces
+	@PYTHONPATH=. $(PY) -P -m tests.engine.run_fleet $(ARGS)
+
+bench-engine: .venv/dev.stamp ## how late a due slot starts, and what the waiting engine costs
+	@$(PY) -P benchmarks/engine.py $(ARGS)
+
+calendar: .venv/dev.stamp ## 10,000 random schedules minute by minute, a simulated year, 2,000 real runs
+	@HYPOTHESIS_PROFILE=thorough $(PY) -P -m pytest -q -s tests/domain/test_calendar.py \
+		tests/engine/test_simulated_time.py tests/oracles/test_calendar_differences.py $(ARGS)
 
 agents: .venv/dev.stamp ## drive the tools by the real agents and a scripted model; ARGS="--only codex"
 	@$(PY) tests/agents/run.py $(ARGS)
