@@ -1,9 +1,12 @@
-"""Tool calls through the whole MCP stack: ours and the reference filesystem server, in one run.
+"""Tool calls through the whole MCP stack: ours and other servers', in one run.
 
-``python benchmarks/mcp_against_peers.py --install`` fetches the peer into ``build/`` first. Both
-servers speak over stdin and stdout with the same driver, in turns, so that a busy machine slows
-both. Durable writes are compared with the bare write and fsync of the same disk, measured between
-them. Every acknowledged update is counted in its file afterwards.
+``python benchmarks/mcp_against_peers.py --install`` fetches the reference filesystem server into
+``build/`` first. ``--original DIR`` adds the program whose README is this project's specification:
+a checkout of it, run by ``--original-python`` (a Python with ``mcp==1.20.0 pydantic<2.13 psutil
+pyyaml``; it has no list of what it needs). All servers speak over stdin and stdout with the same
+driver, in turns, so that a busy machine slows all. Durable writes are compared with the bare write
+and fsync of the same disk, measured between them. Every acknowledged update is counted in its file
+afterwards.
 """
 
 from __future__ import annotations
@@ -33,13 +36,7 @@ SERVER = PEER / "node_modules/@modelcontextprotocol/server-filesystem/dist/index
 IN_FLIGHT = 11
 NOTES = "".join(f"{number:04d} what was found and what it means\n" for number in range(120))
 SCHEDULE = "1745000000001"
-# Measured earlier on another two-core machine; the original is on no registry, so not run here.
-ORIGINAL = """\
-The original, as published for another machine (2 cores; not run here):
-  read 5 kB one after another 145-194 calls/s, 11 in flight 129-213 (p50 79, p99 152 ms)
-  3.2-5.5 ms CPU a call; memory append p50 6.2-9.2 ms, p99 14.8-44 ms, without fsync
-  its own "572 updates/s" counts process starts, not writes"""
-
+MEMORY_SECTION = "System Updates & Status"
 Arguments = Callable[[int], dict[str, Any]]
 
 
@@ -48,7 +45,7 @@ class Client:
     """One server on stdin and stdout."""
 
     command: list[str]
-    folder: Path
+    cwd: Path
     environment: dict[str, str]
     number: int = 0
 
@@ -56,7 +53,7 @@ class Client:
         """Start the server and open a session."""
         self.process = subprocess.Popen(
             self.command,
-            cwd=self.folder,
+            cwd=self.cwd,
             env=self.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -103,7 +100,7 @@ class Client:
                 sent += 1
             answer = self._answer()
             took.append(time.perf_counter() - began_at.pop(answer["id"]))
-            failed += "error" in answer or bool(answer["result"].get("isError"))
+            failed += _is_failure(answer)
         seconds = time.perf_counter() - began
         return Figures(took, seconds, self._cpu() - cpu, failed)
 
@@ -114,6 +111,13 @@ class Client:
         except OSError:
             return float("nan")
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _is_failure(answer: dict[str, Any]) -> bool:
+    """Whether a call was refused; the original says so in its own field alone."""
+    result = answer.get("result") or {"isError": True}
+    told = result.get("structuredContent") or {}
+    return bool(result.get("isError")) or told.get("success") is False
 
 
 @dataclass
@@ -152,9 +156,9 @@ def _ms(took: list[float], share: float) -> float:
 
 
 @contextmanager
-def session(command: list[str], folder: Path, environment: dict[str, str]) -> Iterator[Client]:
+def session(command: list[str], cwd: Path, environment: dict[str, str]) -> Iterator[Client]:
     """A server that is gone afterwards."""
-    client = Client(command, folder, environment)
+    client = Client(command, cwd, environment)
     try:
         yield client
     finally:
@@ -180,33 +184,64 @@ def install() -> None:
     subprocess.run([str(node()), str(next(scripts)), "install", *quiet, PACKAGE], check=True)
 
 
-def readings(folder: Path, environment: dict[str, str], options: argparse.Namespace) -> None:
-    """Print what reading a small file costs through both servers."""
+@dataclass(frozen=True)
+class Server:
+    """How one server is started, and how it reads a file."""
+
+    name: str
+    command: list[str]
+    cwd: Path
+    environment: dict[str, str]
+    tool: str
+    arguments: dict[str, Any]
+
+
+def servers(folder: Path, environment: dict[str, str], options: argparse.Namespace) -> list[Server]:
+    """Ours, and those of the others that are here."""
     ours = [sys.executable, "-P", "-m", "sidecar", "mcp", "--solo", "--workspace", str(folder)]
-    kinds = [("sidecar read_project_file", ours, "read_project_file", "file_path", "notes.txt")]
+    asked = {"file_path": "notes.txt"}
+    found = [Server("sidecar", ours, folder, environment, "read_project_file", asked)]
     if SERVER.is_file() and node().is_file():
         peer = [str(node()), str(SERVER), str(folder)]
-        name = "server-filesystem read_text_file"
-        kinds.append((name, peer, "read_text_file", "path", str(folder / "notes.txt")))
+        path = {"path": str(folder / "notes.txt")}
+        found.append(Server("server-filesystem", peer, folder, environment, "read_text_file", path))
     else:
         print("server-filesystem is not compared: run this file with --install")
+    if options.original:
+        found.append(original(folder, environment, options))
+    else:
+        print("the original is not compared: name a checkout of it with --original")
+    return found
+
+
+def original(folder: Path, environment: dict[str, str], options: argparse.Namespace) -> Server:
+    """The original, on the same workspace; it takes its folder from the environment alone."""
+    command = [str(options.original_python), "-m", "mcp_server.main"]
+    its = {**environment, "WORKSPACE_PATH": str(folder)}
+    asked = {"file_path": "notes.txt"}
+    return Server("original", command, options.original, its, "read_project_file_tool", asked)
+
+
+def readings(folder: Path, environment: dict[str, str], options: argparse.Namespace) -> None:
+    """Print what reading a small file costs through each server."""
+    compared = servers(folder, environment, options)
     totals: dict[tuple[str, int], Figures] = {}
     for _ in range(options.rounds):
-        for name, command, tool, parameter, path in kinds:
-            with session(command, folder, environment) as client:
+        for server in compared:
+            with session(server.command, server.cwd, server.environment) as client:
                 # The first calls load what is loaded late, or compile.
-                client.calls(tool, lambda _, p=parameter, v=path: {p: v}, 200, 1)
+                client.calls(server.tool, lambda _, made=server.arguments: made, 200, 1)
                 for in_flight in (1, IN_FLIGHT):
                     found = client.calls(
-                        tool, lambda _, p=parameter, v=path: {p: v}, options.calls, in_flight
+                        server.tool, lambda _, made=server.arguments: made, options.calls, in_flight
                     )
-                    totals.setdefault((name, in_flight), Figures()).add(found)
+                    totals.setdefault((server.name, in_flight), Figures()).add(found)
     for (name, in_flight), figures in totals.items():
-        print(figures.line(f"{name}, {in_flight} in flight"))
-    if len(kinds) > 1:
+        print(figures.line(f"{name} reads 5 kB, {in_flight} in flight"))
+    for server in compared[1:]:
         for in_flight in (1, IN_FLIGHT):
-            first, second = (totals[kind[0], in_flight].rate for kind in kinds)
-            print(f"  calls/s, {in_flight} in flight: sidecar / peer = {first / second:.2f}")
+            share = totals["sidecar", in_flight].rate / totals[server.name, in_flight].rate
+            print(f"  calls/s, {in_flight} in flight: sidecar / {server.name} = {share:.2f}")
 
 
 UPDATES: dict[str, tuple[str, Arguments]] = {
@@ -230,6 +265,32 @@ UPDATES: dict[str, tuple[str, Arguments]] = {
 }
 
 
+ORIGINAL_UPDATES: dict[str, tuple[str, Arguments]] = {
+    "time log": ("track_task_time_tool", UPDATES["time log"][1]),
+    "memory": (
+        "update_persistent_memory_tool",
+        lambda n: {"section": MEMORY_SECTION, "content": f"bench {n}"},
+    ),
+    "schedules": (
+        "manage_schedules_tool",
+        lambda _: {"action": "activate", "schedule_id": SCHEDULE},
+    ),
+    "file append": ("write_project_file_tool", UPDATES["file append"][1]),
+}
+
+
+def original_updates(
+    folder: Path, environment: dict[str, str], options: argparse.Namespace
+) -> None:
+    """Print what the original acknowledges a second: none of it waits for the disk."""
+    server = original(folder, environment, options)
+    with session(server.command, server.cwd, server.environment) as client:
+        for name, (tool, arguments) in ORIGINAL_UPDATES.items():
+            for in_flight in (1, IN_FLIGHT):
+                figures = client.calls(tool, arguments, options.updates // 4, in_flight)
+                print(figures.line(f"original, not durable: {name}, {in_flight} in flight"))
+
+
 def updates(folder: Path, environment: dict[str, str], options: argparse.Namespace) -> None:
     """Print how many durable updates a second one server acknowledges."""
     ours = [sys.executable, "-P", "-m", "sidecar", "mcp", "--solo", "--workspace", str(folder)]
@@ -237,6 +298,7 @@ def updates(folder: Path, environment: dict[str, str], options: argparse.Namespa
     offset = 0
     for _ in range(options.rounds):
         with session(ours, folder, environment) as client:
+            client.calls("get_todo_status", lambda _: {}, 20, 1)  # it is still being imported
             for name, (tool, arguments) in UPDATES.items():
                 for in_flight in (1, IN_FLIGHT):
                     count = options.updates if in_flight > 1 else options.updates // 4
@@ -290,6 +352,8 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--install", action="store_true", help="fetch Node and the peer first")
+    parser.add_argument("--original", type=Path, help="a checkout of the original")
+    parser.add_argument("--original-python", type=Path, default=Path(sys.executable))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--calls", type=int, default=1000)
     parser.add_argument("--updates", type=int, default=600)
@@ -309,8 +373,11 @@ def main() -> int:
         readings(folder, environment, options)
         updates(folder, environment, options)
         floor(folder, options)
+        if options.original:
+            its = Path(name).resolve() / "its"
+            shutil.copytree(EXAMPLE, its)
+            original_updates(its, environment, options)
         _say_load()
-    print(ORIGINAL)
     return 0
 
 
