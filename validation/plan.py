@@ -235,7 +235,8 @@ def _found(root: Path, table: dict[str, Any]) -> list[Stage]:
     if discovery.has_python(root) or arguments:
         stages.append(Stage("pytest", "tests", "pytest", arguments, limit))
     if (root / "benchmarks").is_dir() and discovery.has_tests(root / "benchmarks"):
+        where = ("benchmarks",)
         stages.append(
-            Stage("benchmarks", "benchmark", "benchmark", ("benchmarks",), limit, optional=True)
+            Stage("benchmarks", "benchmark", "benchmark", where, limit, optional=True, lane="alone")
         )
     return stages
