@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.channel.seat import clean
 from sidecar.engine.runners import process
 from sidecar.engine.runners.bounds import Reached, Watch
 from sidecar.engine.runners.child import environment
@@ -194,6 +195,10 @@ def test_a_run_inside_a_run_is_not_ended_with_it() -> None:
         assert process.end_tree(process.identity(outer.pid, "outer")) == 0
         assert len(process.members(process.of_run("inner"))) == 1
         assert process.end_tree(process.of_run("inner")) == 0
+
+
+def test_a_sidecar_that_an_agents_server_started_is_not_of_the_run() -> None:
+    assert clean({"SIDECAR_RUN_ID": "run", "SIDECAR_HOME": "/h"}) == {"SIDECAR_HOME": "/h"}
 
 
 def test_a_process_id_that_was_given_to_another_is_left_alone() -> None:
