@@ -61,6 +61,10 @@ class Carrier:
                 self._steps(claim, work, stop)
         except _LostError:
             _LOG.info("Run %s is not this process's any more.", claim.run_id)
+        except Exception as error:  # noqa: BLE001 - the outer edge of a run
+            _LOG.exception("The engine broke at run %s.", claim.run_id)
+            with suppress(_LostError):
+                self._end(claim, RunState.FAILED, f"The engine broke: {type(error).__name__}.")
         finally:
             self._put_back_given_up(claim, always=work is None)
 

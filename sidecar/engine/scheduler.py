@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sidecar.domain.calendar import Calendar, next_slot
 from sidecar.domain.errors import SidecarError
@@ -23,7 +23,7 @@ from sidecar.services.ports import RunQueue
 MISSED = "Missed: no sidecar that executes was at work at the time."
 # Timers stand still while a machine sleeps, and clocks are set: look again after this at most.
 LONGEST_SECONDS = 30.0
-_AGAIN_SECONDS = 5.0
+_AGAIN = timedelta(seconds=5)
 _RECENT = 20
 _OPEN = frozenset(RunState) - ENDED
 _LOG = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class Scheduler:
         self._plans: dict[str, _Plan] = {}
         self._noted: dict[str, datetime | None] = {}
         self._version: object = self
+        self._refused: object = self
         self._event = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -78,7 +79,10 @@ class Scheduler:
                 seconds = self._seconds_until(following)
             except SidecarError as error:
                 _LOG.warning("Schedules wait: %s", error)
-                seconds = _AGAIN_SECONDS
+                seconds = _AGAIN.total_seconds()
+            except Exception:  # noqa: BLE001 - the outer edge of a pass
+                _LOG.exception("Schedules wait, because the scheduler broke.")
+                seconds = _AGAIN.total_seconds()
             self._event.wait(seconds)
 
     def _seconds_until(self, following: datetime | None) -> float:
@@ -92,19 +96,35 @@ class Scheduler:
         self._load(now)
         waiting = self._release(now)
         found = [plan for plan in self._plans.values() if plan.next and plan.next <= now]
-        for plan in found:
-            self._decide_due(plan, now)
+        stuck = [plan for plan in found if not self._decided(plan, now)]
         if found:
             waiting = self._release(now)
-        moments = [plan.next for plan in self._plans.values() if plan.next is not None]
-        return min([*moments, *waiting], default=None)
+        moments = [p.next for p in self._plans.values() if p.next is not None and p not in stuck]
+        again = [now + _AGAIN] if stuck else []
+        return min([*moments, *waiting, *again], default=None)
+
+    def _decided(self, plan: _Plan, now: datetime) -> bool:
+        """Whether a schedule's due slots are decided; what stops one must not stop the others."""
+        try:
+            self._decide_due(plan, now)
+        except SidecarError as error:
+            _LOG.warning("`%s` waits: %s", plan.entry.label, error)
+            return False
+        return True
 
     def _load(self, now: datetime) -> None:
         """Read the schedules again where they changed; an unchanged one keeps its plan."""
         version = self._source.version()
         if version == self._version:
             return
-        entries = self._source.load(now)
+        try:
+            entries = self._source.load(now)
+        except SidecarError as error:
+            # Somebody is in the middle of an edit: what was read last goes on.
+            if version != self._refused:
+                _LOG.warning("The schedules stay as they were read last: %s", error)
+            self._refused = version
+            return
         self._find_foreign(entries)
         before, self._plans = self._plans, {}
         for entry, calendar in runnable(entries):

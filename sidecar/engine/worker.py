@@ -22,6 +22,7 @@ PEERS_SECONDS = 0.5
 # A process at work shows at least this often that it can reach the database.
 REACH_SECONDS = 2.0
 UNREACHABLE_SECONDS = 0.25
+BROKEN_SECONDS = 5.0
 # Timers stand still while a machine sleeps, and clocks are set: look again after this at most.
 LONGEST_SECONDS = 30.0
 _ROUNDING_SECONDS = 0.002
@@ -122,9 +123,11 @@ class Worker:
                 each.thread.join()
 
     def _serve(self) -> None:
+        pruned = False
         while not self._closing:
             self._event.clear()
             try:
+                pruned = pruned or self._prune()
                 seconds = self._look()
                 self._reached = time.monotonic()
                 self._told = False
@@ -134,7 +137,15 @@ class Worker:
                 self._told = True
                 self._fence()
                 seconds = UNREACHABLE_SECONDS
+            except Exception:  # noqa: BLE001 - the outer edge of the queue
+                _LOG.exception("Runs wait, because the dispatcher broke.")
+                seconds = BROKEN_SECONDS
             self._event.wait(seconds)
+
+    def _prune(self) -> bool:
+        with self._database.transaction() as session:
+            run_table.prune(session, milliseconds(self._clock.now()))
+        return True
 
     def _fence(self) -> None:
         """Stop what others may soon take over, since they cannot see that this process lives."""

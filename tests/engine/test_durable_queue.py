@@ -14,6 +14,7 @@ import pytest
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.run import Origin, RunRecord, RunRequest, RunState
+from sidecar.engine.clock import Clock
 from sidecar.engine.durable_queue import DurableQueue
 from tests.engine.databases import open_database
 
@@ -189,6 +190,48 @@ def test_code_that_breaks_fails_the_run_and_not_the_worker(opened: Any) -> None:
 
     assert "ZeroDivisionError" in settled(queue, "r", RunState.FAILED).reason
     settled(queue, "later", RunState.SUCCEEDED)
+
+
+def test_an_outcome_that_is_no_json_fails_the_run_and_frees_its_workspace(opened: Any) -> None:
+    def odd(request: dict[str, Any], number: int, stop: threading.Event) -> dict[str, Any]:
+        if request["run_id"] == "r":
+            return {"status": "succeeded", "reason": "done", "facts": {"set": {1}}}
+        return succeed(request, number, stop)
+
+    queue = opened()
+    queue.work(Recorded(odd))
+    queue.enqueue(asked("r"))
+    queue.enqueue(asked("later"))
+
+    assert settled(queue, "r", RunState.FAILED).reason == "The engine broke: TypeError."
+    settled(queue, "later", RunState.SUCCEEDED)
+
+
+def test_old_runs_are_forgotten_but_never_the_newest_of_a_schedule(opened: Any) -> None:
+    then = Clock(origin=datetime.now(UTC))
+    queue = opened(clock=then)
+    for number in range(3):
+        queue.enqueue(asked(f"r{number}"), state=RunState.SKIPPED, reason="old")
+    queue.enqueue(asked("waits", subject="t"), state=RunState.NEEDS_CONSENT)
+
+    later = opened(clock=Later(timedelta(days=91)))
+    later.work(Recorded(), workspace="none")
+    end = time.monotonic() + 20
+    while len(queue.runs(workspace="w")) > 2 and time.monotonic() < end:
+        time.sleep(0.02)
+
+    assert [run.run_id for run in queue.runs(workspace="w")] == ["waits", "r2"]
+
+
+class Later(Clock):
+    """A clock that is ahead."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        super().__init__()
+        object.__setattr__(self, "ahead", ahead)
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead  # type: ignore[attr-defined]
 
 
 def test_a_run_that_may_not_begin_is_aborted_with_the_reason(opened: Any) -> None:

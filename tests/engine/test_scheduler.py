@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.run import Origin, RunRequest, RunState
 from sidecar.engine.activity import changed_since
 from sidecar.engine.due import Manners
 from sidecar.engine.memory_queue import MemoryQueue
-from sidecar.engine.schedule_source import WorkspaceSource
+from sidecar.engine.schedule_source import Entry, WorkspaceSource
 from sidecar.engine.scheduler import Scheduler
 from sidecar.services.context import Context
 from sidecar.settings import Settings
@@ -83,6 +84,43 @@ def test_a_schedule_that_cannot_run_stops_no_other() -> None:
 
     assert states(simulation) == ["succeeded"]
     assert queued(simulation.queue, "w", "broken") == queued(simulation.queue, "w", "off") == []
+
+
+class Stubborn(MemorySource):
+    """Refuses to make the run of one schedule, and to be read at all when told so."""
+
+    unreadable = False
+
+    def request(self, entry: Entry, slot: datetime) -> tuple[RunRequest, str | None]:
+        if entry.id == "stubborn":
+            raise SidecarError(ErrorCode.IO, "The disk is full.")
+        return super().request(entry, slot)
+
+    def load(self, now: datetime) -> list[Entry]:
+        if self.unreadable:
+            raise SidecarError(ErrorCode.CORRUPT, "This is no JSON.")
+        return super().load(now)
+
+
+def test_what_stops_one_schedule_stops_no_other_and_is_tried_again() -> None:
+    source = Stubborn([entry("stubborn", **HOURLY), entry("s", **HOURLY)])
+    simulation = Simulation(source, at("01T00:00"))
+
+    assert simulation.look() == at("01T00:00") + timedelta(seconds=5)
+
+    assert states(simulation) == ["succeeded"]
+
+
+def test_a_file_in_the_middle_of_an_edit_leaves_the_schedules_as_they_were() -> None:
+    source = Stubborn([entry("s", **HOURLY)])
+    simulation = Simulation(source, at("01T00:00"))
+    simulation.look()
+    source.unreadable, source.changes = True, 1
+
+    simulation.now = at("01T01:00")
+    assert simulation.look() == at("01T02:00")
+
+    assert states(simulation) == ["succeeded", "succeeded"]
 
 
 def test_a_changed_interval_counts_from_the_last_slot_on() -> None:
