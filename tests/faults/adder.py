@@ -64,14 +64,32 @@ def add_line(state: State, key: str) -> None:
     state.ask("write_project_file", arguments)
 
 
+def once(state: State, noun: str, name: str, count: int) -> dict[str, list[int]]:
+    """Try each addition once; which were acknowledged, and which refused because of others."""
+    told: dict[str, list[int]] = {"acknowledged": [], "E_CONFLICT": [], "E_BUSY": []}
+    for number in range(count):
+        try:
+            if noun == "schedules":
+                state.ask("manage_schedules", schedule(f"{name}-{number}"))
+            else:
+                change(state, noun, f"{name}-{number}", number, {})
+            told["acknowledged"].append(number)
+        except SidecarError as error:
+            told[error.code.value].append(number)
+    return told
+
+
 def main() -> None:
     """Make the changes; print how many conflicts and waits were told on the way."""
-    root, noun, name, count = sys.argv[1:]
+    root, noun, name, count, *how = sys.argv[1:]
     state = State.of(Path(root))
     told = {"E_CONFLICT": 0, "E_BUSY": 0}
     ids: dict[int, str] = {}
     print("ready", flush=True)
     sys.stdin.readline()
+    if how == ["once"]:
+        print(json.dumps(once(state, noun, name, int(count))), flush=True)
+        return
     for number in range(int(count)):
         ends = time.monotonic() + PATIENCE
         while True:

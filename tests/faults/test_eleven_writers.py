@@ -45,14 +45,16 @@ def root(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def adders(root: Path, noun: str, writers: int, updates: int) -> Iterator[list[subprocess.Popen]]:
+def adders(
+    root: Path, noun: str, writers: int, updates: int, *how: str
+) -> Iterator[list[subprocess.Popen]]:
     """Processes that are at work as soon as all of them are ready."""
     with ExitStack() as stack:
         found = []
         for number in range(writers):
             command = [sys.executable, "-m", "tests.faults.adder", str(root), noun]
             process = subprocess.Popen(
-                [*command, f"w{number}", str(updates)],
+                [*command, f"w{number}", str(updates), *how],
                 cwd=REPOSITORY,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -183,4 +185,36 @@ def test_an_editor_that_saves_between_reading_and_writing_loses_nothing_and_noth
     record_property("present", f"{present}/{wanted}")
     print(f"\n{noun}: present {present}/{wanted}, {saves} saves, conflicts told {told}")
     assert present == wanted
+    assert not list(root.rglob(".sidecar-*.tmp"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="/proc tells who stands still")
+@pytest.mark.parametrize("noun", ["schedules", "memory"])
+def test_an_editor_that_never_stops_saving_keeps_no_writer_for_ever_and_loses_nothing(
+    noun: str, root: Path, record_property: Callable[[str, object], None]
+):
+    """Eleven writers try each update once: it is there, or the conflict was reported."""
+    chance, saves = random.Random(5), 0
+    updates = max(2, UPDATES // 5)
+    with adders(root, noun, WRITERS, updates, "once") as processes:
+        while any(process.poll() is None for process in processes):
+            time.sleep(chance.uniform(0, 0.01))
+            saved(processes, root / FILES[noun], noun, f"editor-{saves};")
+            saves += 1
+        answers = [json.loads(process.communicate()[0]) for process in processes]
+        assert all(process.returncode == 0 for process in processes)
+
+    text = stored(root, noun)
+    acknowledged = [(w, n) for w, told in enumerate(answers) for n in told["acknowledged"]]
+    refused = [n for told in answers for code in ("E_CONFLICT", "E_BUSY") for n in told[code]]
+    present = sum(f"w{writer}-{number};" in text for writer, number in acknowledged)
+    edits = sum(f"editor-{number};" in text for number in range(saves))
+    record_property("present", f"{present + edits}/{len(acknowledged) + saves}")
+    print(
+        f"\n{noun}: present {present}/{len(acknowledged)} acknowledged and {edits}/{saves} saves,"
+        f" refused and told so {len(refused)} of {WRITERS * updates}"
+    )
+    assert len(acknowledged) + len(refused) == WRITERS * updates
+    assert present == len(acknowledged)
+    assert edits == saves
     assert not list(root.rglob(".sidecar-*.tmp"))
