@@ -80,8 +80,8 @@ def _line(view: dict[str, Any]) -> str:
     roo = view["roo_next_execution"] or "never"
     ran = f", last {view['last_result']}" if view["last_result"] else ""
     ran += f", running {view['running_task_id']}" if view["running_task_id"] else ""
-    for state in ("waiting_run", "suspended", "needs_consent"):
-        ran += f", {state.replace('_', ' ')}: {_told(view[state])}" if state in view else ""
+    for why in ("waiting_run", "suspended", "needs_consent"):
+        ran += f", {why.replace('_', ' ')}: {_told(view[why])}" if why in view else ""
     head = f'{view.get("id")} "{view.get("name")}" in mode {view.get("mode")}'
     text = str(view.get("taskInstructions") or view.get("task_instructions") or "")
     return f"{head}{state}{ended}: next {due}{overdue}; roo-scheduler {roo}{ran}\n  {text}"

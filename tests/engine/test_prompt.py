@@ -79,3 +79,8 @@ def test_the_orchestrate_prompt_brings_the_same_facts(tmp_path: Path):
     for part in context_pack.pack(at.context, "implementation"):
         assert part.told() in text
         assert part.told() in told(at)
+
+
+def test_the_due_work_names_modes_and_states_apart(tmp_path: Path):
+    at = Bench(workspace(tmp_path), tmp_path)
+    assert '"Loop" in mode implementation-core: next' in told(at)
