@@ -14,6 +14,7 @@ from sidecar.services.tool import Category, Request, Result, tool
 
 SHOWN_CHECKS = 40
 SHOWN_MESSAGE = 600
+SHOWN_LINES = 10
 CANCEL_SECONDS = 15.0
 MEGABYTE = 1_000_000
 _ARTEFACTS = (".xml", ".json", ".md", ".html", ".sarif")
@@ -311,7 +312,18 @@ def _coverage(report: dict[str, Any]) -> str:
         return "Coverage: nothing to execute."
     kind = "statements and branches" if coverage["branches"] else "statements"
     percent = 100 * total["numerator"] / total["denominator"]
-    return f"Coverage: {total['numerator']} of {total['denominator']} {kind}, {percent:.1f} %."
+    told = f"Coverage: {total['numerator']} of {total['denominator']} {kind}, {percent:.1f} %."
+    return told + _changed_coverage(coverage["changed"])
+
+
+def _changed_coverage(changed: dict[str, Any] | None) -> str:
+    if not changed or not changed["total"]["denominator"]:
+        return ""
+    total = changed["total"]
+    missing = [f"{name}:{line}" for name, f in changed["files"].items() for line in f["missing"]]
+    told = f" Of the statements changed since {changed['base']}: {total['numerator']} of "
+    told += f"{total['denominator']}."
+    return told + (f" Not executed: {', '.join(missing[:SHOWN_LINES])}." if missing else "")
 
 
 def _benchmark(item: dict[str, Any]) -> str:
