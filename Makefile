@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup run validate validate-full test lint types contracts format bench bench-peers \
 	bench-gate report-images \
-	faults torture bench-channel bench-validation packages mutation planted metrics \
+	faults soak torture bench-channel bench-validation packages mutation planted metrics \
 	pythons vsix vscode conformance neovim docs changelog clean distclean \
 	competition fleet bench-engine calendar
 
@@ -122,6 +122,9 @@ bench-channel: .venv/dev.stamp ## what clients wait for and cost through channel
 metrics: .venv/dev.stamp ## measure what docs/metrics.md states; ARGS=overhead for one source
 	@$(PY) -P docs/measure.py $(ARGS)
 	@$(PY) -P docs/generate.py
+
+soak: .venv/dev.stamp ## half an hour of one-minute schedules, an agent that fails, hangs, crashes; SOAK_SECONDS=120
+	@PYTHONPATH=. $(PY) -m tests.engine.soak
 
 docs: .venv/dev.stamp ## write what is generated anew: pages, README's output, the opening answers
 	@mkdir -p build

@@ -24,6 +24,7 @@ _FOLDERS = "workspace/didChangeWorkspaceFolders"
 _PUBLISH = b"textDocument/publishDiagnostics"
 _REGISTER = b"client/registerCapability"
 _PULLS = frozenset({"textDocument/diagnostic", "workspace/diagnostic"})
+_AGAIN = {"data": {"retriggerRequest": True}}
 _REPLAYED = frozenset({
     "initialize", "initialized", "textDocument/didOpen", "textDocument/didChange",
     "textDocument/didClose", _FOLDERS,
@@ -94,16 +95,25 @@ class Editor:
                 self._units = told.get("positionEncoding", "utf-16")
         return True, []
 
-    def lost(self, reason: str) -> list[bytes]:
+    def lost(self, reason: str, unsent: bytes | None = None) -> list[bytes]:
         """An error for each request that nobody will answer now."""
-        refused: list[Json] = []
-        for number, method in list(self._under_way.items()):
-            if method == "initialize" and "cannot" not in reason:
-                continue
+        spared = request_id(parsed(unsent))
+        return self._fail(reason, lambda number, method: number == spared or method == "initialize")
+
+    def refused(self, reason: str) -> list[bytes]:
+        """The same where no other sidecar will come: the handshake fails too."""
+        return self._fail(reason, lambda *_: False)
+
+    def _fail(self, reason: str, spared: Callable[[Id, str], bool]) -> list[bytes]:
+        failed = {n: method for n, method in self._under_way.items() if not spared(n, method)}
+        for number in failed:
             del self._under_way[number]
-            data = {"data": {"retriggerRequest": True}} if method in _PULLS else {}
-            refused.append(refusal(number, SERVER_CANCELLED, reason, **data))
-        return [encoded(each) for each in refused]
+        return [
+            encoded(
+                refusal(number, SERVER_CANCELLED, reason, **(_AGAIN if method in _PULLS else {}))
+            )
+            for number, method in failed.items()
+        ]
 
     def replay(self) -> list[bytes]:
         """The handshake, the folders, and every open text as it is now."""

@@ -85,15 +85,23 @@ class Agent:
             self._noted(asked)
         return True, []
 
-    def lost(self, reason: str) -> list[bytes]:
+    def lost(self, reason: str, unsent: bytes | None = None) -> list[bytes]:
         """An error for each call that nobody will answer now."""
+        spared = request_id(parsed(unsent))
         kept = {
             number: asked
             for number, asked in self._under_way.items()
-            if asked is self._initialize and "cannot" not in reason
+            if number == spared or asked is self._initialize
         }
         failed = [number for number in self._under_way if number not in kept]
         self._under_way = kept
+        return [encoded(refusal(number, GONE, reason)) for number in failed]
+
+    def refused(self, reason: str) -> list[bytes]:
+        """The same where no other sidecar will come: the handshake fails too."""
+        failed, self._under_way = list(self._under_way), {}
+        if not self._greeted:
+            self._initialize = None
         return [encoded(refusal(number, GONE, reason)) for number in failed]
 
     def replay(self) -> list[bytes]:

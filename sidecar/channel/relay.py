@@ -35,8 +35,11 @@ class Dialect(Protocol):
     def told(self, body: bytes) -> tuple[bool, list[bytes]]:
         """Note a message of the sidecar: whether to pass it on, and what to answer the sidecar."""
 
-    def lost(self, reason: str) -> list[bytes]:
-        """What the client is told when the sidecar that it talked to is gone."""
+    def lost(self, reason: str, unsent: Body = None) -> list[bytes]:
+        """What the client is told when the sidecar is gone that has all but the ``unsent``."""
+
+    def refused(self, reason: str) -> list[bytes]:
+        """What the client is told when no sidecar can be had."""
 
     def replay(self) -> list[bytes]:
         """The session so far, for a sidecar that knows nothing of it."""
@@ -82,10 +85,11 @@ class Relay:
             for answer in answers:
                 self._tell(answer)
             if passed:
+                if self._link is not None and not self._link.send(_framed(body)):
+                    self._link = None
+                    self._fail(_WORDS["died"], unsent=body)
                 if self._link is None:
                     self._waiting.append(body)
-                else:
-                    self._link.send(_framed(body))
             self._asked.notify_all()
 
     def end(self) -> None:
@@ -167,10 +171,11 @@ class Relay:
         sys.stderr.write(f"sidecar {self._name}: {reason}\n")
         with self._turn:
             self._waiting.clear()
-            self._fail(reason)
+            for each in self._dialect.refused(reason):
+                self._tell(each)
 
-    def _fail(self, reason: str) -> None:
-        for each in self._dialect.lost(reason):
+    def _fail(self, reason: str, unsent: Body = None) -> None:
+        for each in self._dialect.lost(reason, unsent):
             self._tell(each)
 
     def _wait_for_client(self) -> None:

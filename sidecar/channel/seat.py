@@ -130,6 +130,8 @@ def find_or_start(
             os.close(lock)
             raise Unavailable(f"The sidecar ended {starts} times while it started.{_why(place)}")
         starts += 1
+        # Whatever version comes of it: the package may have been renewed while this one ran.
+        hello = {**hello, "began": True}
         try:
             with listen(place) as listener:
                 spawn(place, lock, listener.fileno())

@@ -7,7 +7,8 @@ import os
 import time
 
 from sidecar.channel import seat
-from sidecar.channel.place import place_of
+from sidecar.channel.message import Json
+from sidecar.channel.place import Place, place_of
 from sidecar.cli.arguments import add_workspace_argument
 from sidecar.cli.root import root_of
 from sidecar.domain.errors import ErrorCode, SidecarError
@@ -33,6 +34,9 @@ def run(options: argparse.Namespace) -> int:
     link.close()
     until = time.monotonic() + _PATIENCE_SECONDS
     while (lock := seat.take(place)) is None:
+        if _is_another(place, link.answer):
+            print("The sidecar has ended; a client has started another one.")
+            return 0
         if time.monotonic() > until:
             told = f"The sidecar, process {link.answer.get('pid')}, has not ended yet."
             raise SidecarError(ErrorCode.TIMEOUT, told)
@@ -40,3 +44,12 @@ def run(options: argparse.Namespace) -> int:
     os.close(lock)
     print("The sidecar has ended.")
     return 0
+
+
+def _is_another(place: Place, ended: Json) -> bool:
+    """Whether a client that was just connecting has begun anew."""
+    link = seat.ask(place, seat.greeting("status", place))
+    if link is None:
+        return False
+    link.close()
+    return bool(link.answer.get("pid") != ended.get("pid"))

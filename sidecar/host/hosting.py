@@ -33,7 +33,10 @@ def run(root: str, folder: str, lock: int, listener: socket.socket) -> int:
     context = open_workspace(Path(root))
     logs.start(context.workspace.state)
     with _executed(context) as own:
-        why = asyncio.run(_serve(Place(root, folder), Shared(own), lock, listener))
+        # Not asyncio.run: that waits for threads, and a tool that still runs cannot be stopped.
+        loop = asyncio.new_event_loop()
+        work = _serve(Place(root, folder), Shared(own), lock, listener)
+        why = loop.run_until_complete(work)
     log.info("The sidecar ends: %s", why)
     return 0
 

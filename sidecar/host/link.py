@@ -25,13 +25,14 @@ class ChannelLink:
         self.hello = hello
         self.since = time.time()
         self.client = ""
+        # Before, nothing but the answer to the greeting may be sent.
+        self.accepted = False
         # Set by whoever serves the link: the calls that were not answered yet.
         self.under_way: Callable[[], list[str]] = list
         self._connection = connection
         self._stream = stream
         self._sending = threading.Lock()
         self._drained = threading.Event()
-        self._drain_asked = False
 
     @property
     def face(self) -> str:
@@ -41,6 +42,7 @@ class ChannelLink:
     def answer(self, value: Json) -> None:
         """Answer the greeting."""
         self.write(line(value))
+        self.accepted = bool(value.get("accepted"))
 
     def write(self, data: bytes) -> None:
         """Send bytes; raises OSError where the channel has gone."""
@@ -58,19 +60,20 @@ class ChannelLink:
 
     def messages(self) -> Iterator[list[bytes | None]]:
         """The client's messages until its end; None stands for one over the limit."""
-        for kind, body in frames(self._stream):
-            if kind == END:
-                return
-            if kind == DRAINED:
-                self._drained.set()
-            else:
-                yield [body if kind == MESSAGE else None]
+        try:
+            for kind, body in frames(self._stream):
+                if kind == END:
+                    return
+                if kind == DRAINED:
+                    self._drained.set()
+                else:
+                    yield [body if kind == MESSAGE else None]
+        finally:
+            self._drained.set()
 
     async def drain(self) -> None:
         """Wait until the channel sends no more and everything that it sent was answered."""
-        if not self._drain_asked:
-            self._drain_asked = True
-            self.control({"drain": True})
+        self.control({"drain": True})
         while not self._drained.is_set() or self.under_way():  # noqa: ASYNC110 - set by threads
             await asyncio.sleep(0.01)
 

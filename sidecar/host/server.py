@@ -96,13 +96,13 @@ class Host:
 
     async def _leave(self, why: str) -> None:
         patience = None if why == "moved" else _STOPPING_SECONDS
-        for link in list(self._links):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(link.drain(), patience)
+        drained = [asyncio.create_task(each.drain()) for each in self._links if each.accepted]
+        if drained:
+            await asyncio.wait(drained, timeout=patience)
         while why == "moved" and self._runs():  # noqa: ASYNC110 - the engine has no event for it
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
         for link in list(self._links):
-            link.close(why)
+            link.close(why if link.accepted else None)
         await asyncio.sleep(0)
         self._over.set()
 
