@@ -57,9 +57,8 @@ class _PostgresSession:
 class PostgresDatabase:
     """A PostgreSQL database; ``url`` is a libpq URL, with SQLAlchemy's ``+psycopg`` or without."""
 
-    lease_seconds: float | None = _LEASE_SECONDS
-
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, lease_seconds: float = _LEASE_SECONDS) -> None:
+        self.lease_seconds: float | None = lease_seconds
         self._url = url.replace("postgresql+psycopg:", "postgresql:", 1)
         self._lock = FairLock()
         self._connection: psycopg.Connection[Row] | None = None

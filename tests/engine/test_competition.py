@@ -26,9 +26,9 @@ def test_two_processes_run_each_due_slot_once(tmp_path: Path) -> None:
     assert competition.overlaps() == 0
 
 
-def test_a_killed_process_s_run_is_taken_over_by_its_peer(tmp_path: Path) -> None:
+def test_a_killed_process_s_run_is_taken_over_by_its_peer(tmp_path: Path, engine_url: str) -> None:
     """The kernel frees the dead one's lock; the peer first ends what it left, then runs it."""
-    competition = Competition(tmp_path, minute=3.0, seconds=1.0)
+    competition = Competition(tmp_path, minute=3.0, seconds=1.0, url=engine_url)
     first = competition.launch()
     competition.launch()
     competition.wait_for(1, 40)
