@@ -23,7 +23,10 @@ from typing import Any
 
 FOUND_SHARE = 0.95
 PROJECT = {
-    "pyproject.toml": '[tool.pytest.ini_options]\naddopts = "-p pytest_benchmark.plugin --benchmark-max-time=0.15"\n',
+    "pyproject.toml": """
+[tool.pytest.ini_options]
+addopts = "-p pytest_benchmark.plugin --benchmark-max-time=0.15"
+""",
     "benchmarks/test_gate.py": '''
 import json
 import os
