@@ -169,8 +169,11 @@ class Scheduler:
             return
         found = due(plan.calendar, plan.seen, now, self._source.catch_up)
         # What lies before the first run here was missed by nobody.
-        for slot in found.missed if plan.ran_here else ():
+        missed = found.missed if plan.ran_here else ()
+        for slot in missed:
             self._put(plan, slot, RunState.SKIPPED, MISSED)
+        if missed:
+            self._source.skipped(plan.entry, missed[-1])
         for slot in found.run:
             self._decide(plan, slot, now)
         if not plan.ran_here and found.run:
@@ -189,6 +192,8 @@ class Scheduler:
         for run in decision.interrupt:
             self._queue.cancel(run.run_id, f"Interrupted, because `{entry.label}` was due.")
         self._put(plan, slot, decision.state, decision.reason)
+        if decision.state is RunState.SKIPPED:
+            source.skipped(entry, slot)
 
     def _put(self, plan: _Plan, slot: datetime, state: RunState, reason: str) -> None:
         request, refusal = self._source.request(plan.entry, slot)
@@ -196,10 +201,7 @@ class Scheduler:
             refusal = None
         reason = reason if refusal is None else f"Needs consent, because {refusal}."
         request = _counted(request, plan)
-        before = self._queue.get(request.run_id) is not None
         self._queue.enqueue(request, state=state_of(refusal, state), reason=reason)
-        if state is RunState.SKIPPED and not before:
-            self._source.skipped(plan.entry, slot)
 
     def _open(self) -> Sequence[RunRecord]:
         return self._queue.runs(workspace=self._source.workspace, states=_OPEN)
