@@ -11,15 +11,21 @@ from pathlib import Path
 from validation import discovery
 
 LARGE_BYTES = 4_000_000
+READ_BYTES = 200_000_000
 
 
 def of(root: Path, leave_out: Collection[Path], *words: str) -> str:
-    """Digest of every file's name and content below ``root``, and of some words."""
-    digest = blake2b(digest_size=12)
+    """Digest of every file's name and content below ``root``, and of some words.
+
+    Of files over 4 MB, and of all after the first 200 MB, size and time stand for the content.
+    """
+    digest, read = blake2b(digest_size=12), 0
     for path in _files(root, [place.resolve() for place in leave_out]):
         name = path.relative_to(root).as_posix()
         digest.update(_framed(name.encode("utf-8", "surrogateescape")))
-        digest.update(_framed(_content(path)))
+        content = _content(path, READ_BYTES - read)
+        read += len(content)
+        digest.update(_framed(content))
     for word in words:
         digest.update(_framed(word.encode("utf-8", "surrogateescape")))
     return digest.hexdigest()
@@ -38,7 +44,7 @@ def _files(root: Path, leave_out: Collection[Path]) -> Iterator[Path]:
             yield path
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, most: int) -> bytes:
     """The bytes of a file; of a large one its size and time, of an unreadable one nothing."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
     try:
@@ -47,6 +53,6 @@ def _content(path: Path) -> bytes:
         return b""
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
-        if found.st_size > LARGE_BYTES:
+        if found.st_size > min(LARGE_BYTES, most):
             return f"{found.st_size} {found.st_mtime_ns}".encode()
         return file.read(LARGE_BYTES) if stat.S_ISREG(found.st_mode) else b""
