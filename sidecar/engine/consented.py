@@ -8,8 +8,9 @@ from typing import Any
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.run import Origin, RunRequest
+from sidecar.engine.current import Current
 from sidecar.engine.run_json import from_dict
-from sidecar.engine.runner import Outcome, Work
+from sidecar.engine.runner import Outcome
 from sidecar.services import trust
 from sidecar.services.context import Context
 from sidecar.services.schedule_plan import read
@@ -24,37 +25,38 @@ class Consented:
     was put into the queue says nothing about now.
     """
 
-    context: Context
-    work: Work
+    current: Current
 
     def begin(self, request: dict[str, Any]) -> dict[str, Any]:
         """Begin the run; raises E_UNTRUSTED where the consent does not cover it."""
-        reason = refusal(self.context, from_dict(request))
+        context, work = self.current.get()
+        reason = refusal(context, from_dict(request))
         if reason is not None:
             message = f"Nothing was executed, because {reason}."
             hint = "A person looks at it and approves it by `sidecar trust --schedules`."
             raise SidecarError(ErrorCode.UNTRUSTED, message, hint=hint)
-        return self.work.begin(request)
+        return work.begin(request)
 
     def attempt(
         self, request: dict[str, Any], begun: dict[str, Any], number: int, stop: threading.Event
     ) -> dict[str, Any]:
         """Work once, unless the consent was taken back meanwhile: then for the last time."""
-        reason = refusal(self.context, from_dict(request))
+        context, work = self.current.get()
+        reason = refusal(context, from_dict(request))
         if reason is not None:
             told = f"Nothing was executed, because {reason}."
             return asdict(Outcome("failed", told, facts={"retry": False}))
-        return self.work.attempt(request, begun, number, stop)
+        return work.attempt(request, begun, number, stop)
 
     def finish(
         self, request: dict[str, Any], begun: dict[str, Any], outcomes: list[dict[str, Any]]
     ) -> dict[str, Any]:
         """Close what was begun."""
-        return self.work.finish(request, begun, outcomes)
+        return self.current.get()[1].finish(request, begun, outcomes)
 
     def recover(self, request: dict[str, Any]) -> None:
         """End what a killed predecessor left running."""
-        self.work.recover(request)
+        self.current.get()[1].recover(request)
 
 
 def refusal(context: Context, request: RunRequest) -> str | None:

@@ -6,13 +6,14 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
 from sidecar.domain.errors import SidecarError
 from sidecar.domain.kind import Kind
 from sidecar.engine.consented import Consented
+from sidecar.engine.current import Current
 from sidecar.engine.durable_queue import DurableQueue
 from sidecar.engine.execution import Execution
 from sidecar.engine.late_queue import opened
@@ -81,8 +82,8 @@ class Executor:
                 return
             root = self.context.workspace.root
             self._queue.execute_at(workspace_id(self.context), root)
-            _working(self._queue, self.context)
-            source = WorkspaceSource(self.context, self._seen_agent)
+            current = _working(self._queue, self.context)
+            source = _Source(self.context, self._seen_agent, current=current)
             self._scheduler = Scheduler(source, self._queue)
             self._watcher.start()
             self._started.callback(self._watcher.stop)
@@ -126,7 +127,7 @@ def executing(context: Context) -> Iterator[Context]:
     """
     queue = opened(context)
     try:
-        yield _working(queue, context)
+        yield _working(queue, context).get()[0]
     finally:
         queue.close()
 
@@ -148,13 +149,25 @@ def look(context: Context) -> None:
     Scheduler(WorkspaceSource(context), queue_of(context)).look(context.clock())
 
 
-def _working(queue: DurableQueue, context: Context) -> Context:
-    own = replace(context, queue=queue)
-    queue.work(_work(own), workspace=workspace_id(own))
-    return own
+@dataclass
+class _Source(WorkspaceSource):
+    """The workspace by the settings of each moment."""
+
+    current: Current | None = None
+
+    def version(self) -> object:
+        """Differs also when the settings changed."""
+        if self.current is not None:
+            self.context = self.current.get()[0]
+        return super().version(), self.context.settings
+
+
+def _working(queue: DurableQueue, context: Context) -> Current:
+    current = Current(replace(context, queue=queue), _work)
+    queue.work(Consented(current), workspace=workspace_id(context))
+    return current
 
 
 def _work(context: Context) -> Work:
-    """What is done with a run of this workspace, as far as a person agreed to it."""
-    runner = partial(runner_named, context.settings, context=context)
-    return Consented(context, Execution(context, runner))
+    """What is done with a run of this workspace by these settings."""
+    return Execution(context, partial(runner_named, context.settings, context=context))
