@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sidecar.domain.errors import SidecarError
 from sidecar.workspace.state import State
 
+_log = logging.getLogger(__name__)
 FOLDER = "runs"
 # The state folder's README names this number.
 KEPT = 100
@@ -27,8 +30,11 @@ class RunFolder:
         return self.state.make(f"{FOLDER}/{self.name}/attempt-{number}")
 
     def write(self, file: str, text: str) -> None:
-        """Replace one of the run's files."""
-        self.state.write(f"{FOLDER}/{self.name}/{file}", text.encode("utf-8", "replace"))
+        """Replace one of the run's files; what cannot be kept for people costs no run its end."""
+        try:
+            self.state.write(f"{FOLDER}/{self.name}/{file}", text.encode("utf-8", "replace"))
+        except SidecarError as error:
+            _log.warning("`%s` of %s is not kept: %s", file, self.name, error)
 
     def write_json(self, file: str, value: Any) -> None:
         """Replace one of the run's files by a JSON value."""

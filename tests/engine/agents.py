@@ -36,6 +36,7 @@ for step in json.loads(Path(sys.argv[1]).read_text()):
     match step:
         case ["write", path, text]: Path(path).write_text(text)
         case ["remove", path]: Path(path).unlink()
+        case ["rename", path, other]: os.rename(path, other)
         case ["link", path, target]: os.symlink(target, path)
         case ["say", text]: print(text, flush=True)
         case ["note", path]: open(path, "a").write(os.environ["SIDECAR_RUN_ID"] + "\\n")

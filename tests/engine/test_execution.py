@@ -221,6 +221,22 @@ def test_of_runs_that_are_over_only_the_newest_folders_are_kept(bench):
     assert {"run-going-on", names[-1], names[6]} <= set(left)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege")
+def test_an_agent_that_exchanges_our_folder_for_a_link_gains_and_breaks_nothing(bench, tmp_path):
+    at = bench()
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    at.tell(
+        ["rename", ".sidecar/runs", ".sidecar/elsewhere"],
+        ["link", ".sidecar/runs", str(outside)],
+        ["say", "done"],
+    )
+    told = carried(at, at.request())
+    assert (told["state"], told["result"]) == ("succeeded", "done")
+    assert list(outside.iterdir()) == []
+    assert [row.values["result"] for row in at.rows()] == ["completed"]
+
+
 HOOK = """\
 import json, sys, time
 from pathlib import Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -151,7 +152,7 @@ def test_the_checkpoint_leaves_index_branches_and_work_tree_as_they_were(tmp_pat
 
 @NEEDS_GIT
 def test_nothing_that_a_repository_configures_is_executed_by_a_checkpoint(tmp_path):
-    """Filters, hooks, monitors, diff drivers and pagers: none of 9 leaves a mark."""
+    """Filters, hooks, monitors, diff drivers, pagers, remotes: none of 14 leaves a mark."""
     at = bench(tmp_path, with_git=True)
     mark = tmp_path / "executed"
     script = tmp_path / "trap.sh"
@@ -165,6 +166,12 @@ def test_nothing_that_a_repository_configures_is_executed_by_a_checkpoint(tmp_pa
     ):
         git(at.root, "config", key, str(script))
     git(at.root, "config", "filter.trap.required", "true")
+    # A partial clone would fetch what it lacks, by whatever its remote names.
+    git(at.root, "config", "core.repositoryformatversion", "1")
+    git(at.root, "config", "extensions.partialClone", "origin")
+    git(at.root, "config", "remote.origin.promisor", "true")
+    git(at.root, "config", "remote.origin.url", f"ext::{script} %S")
+    git(at.root, "config", "protocol.ext.allow", "always")
     hooks = at.root / ".git" / "hooks"
     hooks.mkdir(exist_ok=True)
     for name in ("reference-transaction", "post-index-change", "pre-commit", "post-commit"):
@@ -173,6 +180,8 @@ def test_nothing_that_a_repository_configures_is_executed_by_a_checkpoint(tmp_pa
     failed(at)
     assert (at.root / "src/app.py").read_text() == FILES["src/app.py"]
     assert not mark.exists(), mark.read_text()
+    subprocess.run(["git", "add", "-A"], cwd=at.root, capture_output=True, check=False, timeout=60)
+    assert "trap.sh" in mark.read_text(), "git as it is does execute them"
 
 
 @NEEDS_GIT
