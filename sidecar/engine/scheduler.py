@@ -186,7 +186,11 @@ class Scheduler:
     def _decide(self, plan: _Plan, slot: datetime, now: datetime) -> None:
         source, entry = self._source, plan.entry
         situation = Situation(
-            now, self._open(), source.agent(), self._last_run(entry), source.unchanged
+            now,
+            self._open(),
+            source.agent(),
+            self._last_run(entry),
+            self._unchanged,
         )
         decision = decide(entry.id, entry.manners, situation, all_slots=source.catch_up == "all")
         for run in decision.interrupt:
@@ -202,6 +206,18 @@ class Scheduler:
         reason = reason if refusal is None else f"Needs consent, because {refusal}."
         request = _counted(request, plan)
         self._queue.enqueue(request, state=state_of(refusal, state), reason=reason)
+
+    def _unchanged(self, since: datetime) -> str | None:
+        """Why nothing happened since an instant; a run of somebody else is something.
+
+        Not one that itself asked for activity: two such would keep each other going for ever.
+        """
+        for run in self._queue.runs(workspace=self._source.workspace, limit=_RECENT):
+            plan = self._plans.get(run.request.subject)
+            counts = plan is None or not plan.entry.manners.require_activity
+            if run.started is not None and run.started > since and counts:
+                return None
+        return self._source.unchanged(since)
 
     def _open(self) -> Sequence[RunRecord]:
         return self._queue.runs(workspace=self._source.workspace, states=_OPEN)

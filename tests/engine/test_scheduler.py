@@ -265,6 +265,20 @@ def test_required_activity_skips_when_nothing_happened() -> None:
     assert states(simulation) == ["succeeded", "skipped"]
 
 
+def test_somebody_else_s_run_is_activity_unless_it_asked_for_activity_itself() -> None:
+    asks = Manners(require_activity=True)
+    entries = [entry(name, manners=asks, **HOURLY) for name in ("s", "t")]
+    simulation = Simulation(MemorySource(entries, quiet="nothing changed"), at("01T00:00"))
+    simulation.run(at("01T01:00"))
+    assert states(simulation) == ["succeeded", "skipped"]
+
+    simulation.now = at("01T01:30")
+    simulation.queue.enqueue(RunRequest("x", "w", Origin.PERSON, "x", "By hand", ""))
+    simulation.run(at("01T02:00"))
+
+    assert states(simulation) == ["succeeded", "skipped", "succeeded"]
+
+
 # --- a real workspace --------------------------------------------------------------------------
 
 
