@@ -165,6 +165,37 @@ def test_a_long_run_returns_a_handle_is_alone_and_can_be_cancelled(project: Cont
     assert not last.success
 
 
+def test_progress_names_the_test_that_runs_and_the_reports_are_named_in_the_end(project: Context):
+    """The second test ends when its progress was told."""
+    root = project.workspace.root
+    (root / "test_it.py").write_text(
+        "import pathlib, time\ndef test_one():\n    pass\ndef test_two():\n"
+        "    while not pathlib.Path(__file__).with_name('go').exists():\n        time.sleep(0.02)\n"
+    )
+    told: list[str] = []
+
+    def progress(_done: float, _total: float | None, message: str) -> None:
+        told.append(message)
+        if message.endswith("1/2 test_it.py::test_two"):
+            (root / "go").touch()
+
+    context = replace(trusted(project), progress=progress)
+    result = call(context, validation_type="tests", wait_seconds=120)
+
+    assert (result.status, result.verdict) == ("finished", "passed")
+    names = {Path(name).name for name in result.artefacts}
+    assert names == {
+        "report.json",
+        "report.md",
+        "report.html",
+        "junit.xml",
+        "report.sarif",
+        "checks.json",
+    }
+    assert all((root / name).is_file() for name in result.artefacts)
+    assert (root / ".sidecar/validation/history.ndjson").is_file()
+
+
 def test_an_unknown_run_is_refused(project: Context):
     for run_id in ("20250501T102345-00000000", "../../x", "latest"):
         with pytest.raises(SidecarError) as refused:
