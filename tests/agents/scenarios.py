@@ -210,10 +210,10 @@ def _edit_between(root: Path, ended: threading.Event) -> None:
 
 
 def _schedule(stage: Stage) -> dict[str, Any]:
-    """Leave one schedule in the workspace, which is due."""
+    """Leave one schedule in the workspace, which is due; its next slot is tomorrow's."""
     path = stage.place.workspace / SCHEDULES
     first = json.loads(path.read_text("utf-8"))["schedules"][0]
-    schedule = {**first, "id": "due", "name": "Due"}
+    schedule = {**first, "id": "due", "name": "Due", "timeInterval": "1", "timeUnit": "day"}
     write(path, {"schedules": [schedule]})
     return schedule
 
