@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import re
 import sys
 from contextlib import redirect_stdout
@@ -27,8 +28,39 @@ def generated() -> dict[Path, str]:
     return {
         REPOSITORY / "sidecar/rules/REFERENCE.md": rules_reference(),
         REPOSITORY / "sidecar/services/REFERENCE.md": tools_reference(),
+        REPOSITORY / "docs/metrics.md": metrics(),
         readme: shown,
     }
+
+
+METRICS = """# What was measured
+
+Each figure that the documents state, how it is measured, and its last value. Generated from
+`docs/metrics.json`, which `make metrics` writes (`make metrics ARGS=overhead` measures one source
+anew). *Load* is the number of processes that waited for a processor when the measurement began:
+beyond the number of processors, times are the machine's as much as ours. A figure with a limit is
+a check; how one that depends on the clock treats a busy machine is said in its script. Counts of
+tests, coverage and rates change with every commit and are kept nowhere: `make validate` tells them,
+with numerator and denominator.
+
+"""
+
+
+def metrics() -> str:
+    """The page of figures, by the command that measures them."""
+    data = json.loads((REPOSITORY / "docs/metrics.json").read_text(encoding="utf-8"))
+    parts = [METRICS + f"Measured with Python {data['python']} on {data['system']}.\n"]
+    for command in dict.fromkeys(entry["command"] for entry in data["figures"]):
+        rows = [
+            f"| {e['name']} | {e['value']:.4g} {e['unit']} | "
+            f"{'' if e['limit'] is None else format(e['limit'], 'g')} | {e['definition']} | "
+            f"{e['date']}, load {e['load']} |"
+            for e in data["figures"]
+            if e["command"] == command
+        ]
+        head = "| figure | last value | limit | what it is | measured |"
+        parts.append("\n".join([f"\n## `{command}`\n", head, "| --- " * 5 + "|", *rows]) + "\n")
+    return "".join(parts)
 
 
 def _output(*words: str) -> str:

@@ -143,6 +143,21 @@ def _functions(path: Path, changed: set[int] | None) -> set[int]:
     return found
 
 
+def _annotations(path: Path) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Where types stand: a changed one changes nothing that runs."""
+    found: list[ast.expr | None] = []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.AnnAssign | ast.arg):
+            found.append(node.annotation)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.append(node.returns)
+    return [
+        ((node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0))
+        for node in found
+        if node is not None
+    ]
+
+
 def _copied(root: Path, copy: Path) -> Path:
     shutil.rmtree(copy, ignore_errors=True)
     copied = 0
@@ -241,12 +256,14 @@ def _sample(session: Path, targets: dict[str, set[int]], count: int) -> None:
             "SELECT job_id, module_path, definition_name, start_pos_row, start_pos_col"
             " FROM mutation_specs ORDER BY module_path, start_pos_row, operator_name, occurrence"
         ).fetchall()
-        chosen = random.Random(0)  # noqa: S311 - the same sample each time
-        chosen.shuffle(rows)
+        random.Random(0).shuffle(rows)  # noqa: S311 - the same sample each time
+        types = {path: _annotations(Path(path)) for path in targets}
         functions: dict[tuple[str, str], dict[tuple[int, int], str]] = {}
         for job, path, name, row, column in rows:
-            if row in targets.get(path, ()):
-                functions.setdefault((path, name), {}).setdefault((row, column), job)
+            place = (row, column)
+            typed = any(first <= place < last for first, last in types.get(path, ()))
+            if row in targets.get(path, ()) and not typed:
+                functions.setdefault((path, name), {}).setdefault(place, job)
         queues = [list(places.values()) for _, places in sorted(functions.items())]
         kept: list[str] = []
         while queues and len(kept) < count:

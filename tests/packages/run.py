@@ -211,7 +211,9 @@ def main() -> int:
     """Compare all, or those that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("package", nargs="*", help=f"one of {', '.join(PACKAGES)}")
-    names = parser.parse_args().package or list(USUAL)
+    parser.add_argument("--figures", type=Path, metavar="FILE", help="write them as JSON too")
+    options = parser.parse_args()
+    names = options.package or list(USUAL)
     rows = []
     for name in names:
         with tempfile.TemporaryDirectory(prefix="sidecar-packages-") as folder:
@@ -223,7 +225,18 @@ def main() -> int:
     data = [{**asdict(row), "agrees": row.agrees} for row in rows]
     (REPORTS / "packages.json").write_text(json.dumps(data, indent=1), encoding="utf-8")
     (REPORTS / "packages.md").write_text(f"{text}\n", encoding="utf-8")
+    if options.figures:
+        options.figures.write_text(json.dumps([figure(row) for row in rows]), encoding="utf-8")
     return 0 if all(row.agrees for row in rows) else 1
+
+
+def figure(row: Row) -> dict[str, object]:
+    """A package as one figure: the share of its tests and files that agree."""
+    good, of = row.agreeing_tests + row.agreeing_files, row.tests[1] + row.files
+    said = f"{row.agreeing_tests} of {row.tests[1]} tests with pytest's own status, "
+    said += f"{row.agreeing_files} of {row.files} files with coverage's own lines and branches "
+    said += f"({row.covered[0]} and {row.covered[1]} executed)"
+    return {"name": row.package, "value": 100 * good / of, "unit": "%", "definition": said}
 
 
 if __name__ == "__main__":
