@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sidecar.cli.arguments import add_workspace_argument
+from sidecar.cli.visible import one_line
 from sidecar.cli.workspace import open_workspace, root_of
+from sidecar.domain.errors import SidecarError
 from sidecar.services import trust, validation_runs
 from sidecar.services.context import Context
 from sidecar.services.validation import RunValidationRequest, run_validation
@@ -84,10 +86,18 @@ def _arguments(context: Context, options: argparse.Namespace) -> list[str]:
 
 def _attended(context: Context, arguments: list[str]) -> int:
     """A run on this terminal; it is kept like any other, and can be asked for by its id."""
-    run = validation_runs.create(context, {"type": "validate", "child": True})
-    words, environment = validation_runs.command(context, run, arguments)
+    words, environment = validation_runs.command(context, _kept_run(context), arguments)
     with _interrupts_left_to_the_child():
         return subprocess.run(words, env=environment, check=False).returncode  # noqa: S603 - our own interpreter and harness
+
+
+def _kept_run(context: Context) -> validation_runs.Run | None:
+    """A run in the workspace's state; none where that cannot be written, which is said."""
+    try:
+        return validation_runs.create(context, {"type": "validate", "child": True})
+    except (SidecarError, OSError) as error:
+        print(f"sidecar: this run is not kept: {one_line(str(error))}", file=sys.stderr)
+        return None
 
 
 @contextmanager

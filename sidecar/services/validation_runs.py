@@ -146,14 +146,15 @@ def refuse_second(context: Context) -> None:
 
 
 def command(
-    context: Context, run: Run, arguments: Sequence[str]
+    context: Context, run: Run | None, arguments: Sequence[str]
 ) -> tuple[list[str], dict[str, str]]:
-    """The harness's command line and environment; report.json is written when it ends."""
-    folder = run.state.path(run.name("request.json")).parent
+    """The harness's command line and environment; with a run, its reports are kept there."""
     words = [sys.executable, "-P", "-m", "validation", str(context.workspace.root)]
-    words += [f"--id={run.id}", f"--state={folder.parent}", f"--artefacts={folder}"]
-    words += [f"--{form}={folder / name}" for form, name in REPORTS.items()]
-    words.append(f"--cancel-file={folder / CANCEL}")
+    if run is not None:
+        folder = run.state.path(run.name("request.json")).parent
+        words += [f"--id={run.id}", f"--state={folder.parent}", f"--artefacts={folder}"]
+        words += [f"--{form}={folder / name}" for form, name in REPORTS.items()]
+        words.append(f"--cancel-file={folder / CANCEL}")
     # The user's own import path is for the tests: it must not decide which harness runs.
     environment = dict(os.environ)
     environment["SIDECAR_VALIDATION_PYTHONPATH"] = environment.pop("PYTHONPATH", "")

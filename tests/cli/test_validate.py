@@ -114,3 +114,17 @@ def test_an_unknown_run_is_a_sentence(sidecar, tmp_path: Path):
     assert done.returncode == 2
     assert "no validation run" in done.stderr
     assert sidecar("validate", "--workspace", root, "--list").stdout == ""
+
+
+def test_where_nothing_can_be_kept_the_run_is_made_all_the_same(sidecar, tmp_path: Path):
+    root = project(tmp_path / "project")
+    (root / ".sidecar").write_text("in the way")
+
+    out = tmp_path / "r.json"
+    words = ["--trust", "--category", "tests", "--json", out]
+    done = sidecar("validate", "--workspace", root, *words)
+
+    assert done.returncode == 0
+    assert "not kept" in done.stderr
+    assert json.loads(out.read_text())["verdict"] == "passed"
+    assert (root / ".sidecar").read_text() == "in the way"
