@@ -10,11 +10,11 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sidecar.domain.calendar import Calendar, next_slot
 from sidecar.domain.errors import SidecarError
-from sidecar.domain.run import ENDED, RunRecord, RunRequest, RunState
+from sidecar.domain.run import ENDED, RunRecord, RunRequest, RunState, slot_run_id
 from sidecar.engine.clock import Clock
 from sidecar.engine.due import Situation, decide, due, foreign_advance, idle_from
 from sidecar.engine.schedule_source import Entry, Source, runnable, state_of
@@ -25,6 +25,7 @@ MISSED = "Missed: no sidecar that executes was at work at the time."
 LONGEST_SECONDS = 30.0
 _AGAIN = timedelta(seconds=5)
 _RECENT = 20
+_SET_BACK = timedelta(minutes=1)
 _OPEN = frozenset(RunState) - ENDED
 _LOG = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Scheduler:
         self._noted: dict[str, datetime | None] = {}
         self._version: object = self
         self._refused: object = self
+        self._latest = datetime.min.replace(tzinfo=UTC)
         self._event = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -115,6 +117,10 @@ class Scheduler:
     def _load(self, now: datetime) -> None:
         """Read the schedules again where they changed; an unchanged one keeps its plan."""
         version = self._source.version()
+        if now + _SET_BACK < self._latest:
+            # Slots that lie ahead again are asked for again, and found where they were run.
+            self._plans, self._version, self._latest = {}, self, now
+        self._latest = max(now, self._latest)
         if version == self._version:
             return
         try:
@@ -132,16 +138,17 @@ class Scheduler:
             if known is not None and _same(known.entry, entry):
                 self._plans[entry.id] = replace(known, entry=entry)
             else:
-                self._plans[entry.id] = self._plan(entry, calendar)
+                self._plans[entry.id] = self._plan(entry, calendar, now)
         self._version = version
 
-    def _plan(self, entry: Entry, calendar: Calendar) -> _Plan:
+    def _plan(self, entry: Entry, calendar: Calendar, now: datetime) -> _Plan:
         slots = [run for run in self._recent(entry) if run.request.slot is not None]
         newest = max(slots, key=_slot, default=None)
         if newest is None:
             following = next_slot(calendar, entry.since)
             return _Plan(entry, calendar, entry.since, following, ran_here=False)
-        counted, seen = newest.request.extra, _slot(newest)
+        # A clock that once was far ahead must not silence the schedule until then.
+        counted, seen = newest.request.extra, min(_slot(newest), now)
         if "anchor" in counted and counted.get("timing") == entry.timing:
             anchor = datetime.fromisoformat(counted["anchor"])
             if anchor != calendar.anchor:
@@ -185,6 +192,8 @@ class Scheduler:
 
     def _decide(self, plan: _Plan, slot: datetime, now: datetime) -> None:
         source, entry = self._source, plan.entry
+        if self._queue.get(slot_run_id(source.workspace, entry.id, slot)) is not None:
+            return  # another process was first, or the clock was set back
         situation = Situation(
             now,
             self._open(),
@@ -193,19 +202,20 @@ class Scheduler:
             self._unchanged,
         )
         decision = decide(entry.id, entry.manners, situation, all_slots=source.catch_up == "all")
-        for run in decision.interrupt:
-            self._queue.cancel(run.run_id, f"Interrupted, because `{entry.label}` was due.")
-        self._put(plan, slot, decision.state, decision.reason)
-        if decision.state is RunState.SKIPPED:
+        record = self._put(plan, slot, decision.state, decision.reason)
+        if record.state is RunState.SKIPPED:
             source.skipped(entry, slot)
+        for run in decision.interrupt:
+            if run.run_id != record.run_id:
+                self._queue.cancel(run.run_id, f"Interrupted, because `{entry.label}` was due.")
 
-    def _put(self, plan: _Plan, slot: datetime, state: RunState, reason: str) -> None:
+    def _put(self, plan: _Plan, slot: datetime, state: RunState, reason: str) -> RunRecord:
         request, refusal = self._source.request(plan.entry, slot)
         if state is RunState.SKIPPED:
             refusal = None
         reason = reason if refusal is None else f"Needs consent, because {refusal}."
         request = _counted(request, plan)
-        self._queue.enqueue(request, state=state_of(refusal, state), reason=reason)
+        return self._queue.enqueue(request, state=state_of(refusal, state), reason=reason)
 
     def _unchanged(self, since: datetime) -> str | None:
         """Why nothing happened since an instant; a run of somebody else is something.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,7 @@ from sidecar.engine.scheduler import Scheduler
 from sidecar.services.context import Context
 from sidecar.settings import Settings
 from sidecar.workspace.workspace import Workspace
-from tests.engine.simulation import MemorySource, Simulation, entry, queued
+from tests.engine.simulation import CountingWork, MemorySource, Simulation, entry, queued
 
 MINUTE = timedelta(minutes=1)
 
@@ -69,9 +71,47 @@ def test_a_clock_that_is_set_back_repeats_nothing() -> None:
     simulation = hourly()
     simulation.run(at("01T03:00"))
     simulation.now = at("01T00:30")
+    simulation.run(at("01T03:30"))
 
-    assert simulation.look() == at("01T04:00")
+    assert set(simulation.work.worked.values()) == {1}
     assert len(simulation.work.worked) == 4
+
+
+def test_a_clock_that_was_years_ahead_does_not_silence_a_schedule() -> None:
+    simulation = hourly()
+    simulation.now = at("01T00:00") + timedelta(days=3000)
+    simulation.look()
+    for restarted in (False, True):
+        if restarted:
+            simulation.restart()
+        simulation.now = at("01T05:30") + restarted * timedelta(hours=2)
+        assert simulation.look() == at("01T06:00") + restarted * timedelta(hours=2)
+
+
+class WatchedWork(CountingWork):
+    """While it is at work, another process looks at the same schedules."""
+
+    other: Scheduler
+
+    def attempt(
+        self, request: dict[str, Any], begun: dict[str, Any], number: int, stop: threading.Event
+    ) -> dict[str, Any]:
+        self.other.look(at("01T00:00"))
+        return super().attempt(request, begun, number, stop)
+
+
+def test_interrupt_never_cancels_the_slot_s_own_run() -> None:
+    """Two processes decide about the same slot; the second finds the first one's run at work."""
+    simulation = hourly(manners=Manners("interrupt"))
+    simulation.work = WatchedWork()
+    simulation.work.other = Scheduler(simulation.source, simulation.queue)
+    before = at("01T00:00") - MINUTE
+    for each in (simulation.scheduler, simulation.work.other):
+        assert each.look(before) == at("01T00:00")
+
+    simulation.look()
+
+    assert states(simulation) == ["succeeded"]
 
 
 def test_a_schedule_that_cannot_run_stops_no_other() -> None:
