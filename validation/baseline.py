@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from validation.benchmark_json import Sample
+from validation.replacing import replace
 
 SCHEMA = 2
 LIMIT_BYTES = 50_000_000
@@ -37,10 +38,7 @@ class Baseline:
         """Replace this machine's samples, and leave those of others; raises OSError."""
         own = [asdict(sample) for several in samples.values() for sample in several]
         data = {"schema": SCHEMA, "machines": {**self._all(), self.machine: own}}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self.path.with_name(self.path.name + ".new")
-        beside.write_text(json.dumps(data), encoding="utf-8")
-        beside.replace(self.path)
+        replace(self.path, json.dumps(data).encode())
 
     def _all(self) -> dict[str, Any]:
         try:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from validation import discovery, fingerprint, plan, process, recording, stages
+from validation import discovery, fingerprint, plan, process, recording, replacing, stages
 from validation.history import History
 from validation.progress import Progress
 from validation.report import Report, Verdict
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except plan.PlanError as error:
         print(error, file=sys.stderr)
         for path in filter(None, (options.json, options.also_json)):
-            files.replace(path, json.dumps({"schema": 1, "problem": str(error)}))
+            replacing.replace(path, json.dumps({"schema": 1, "problem": str(error)}).encode())
         return BAD_PLAN
     if options.list:
         return _show(chosen)

@@ -17,6 +17,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from validation.replacing import replace
+
 SCHEMA = 1
 RUNS = 200
 BYTES = 8_000_000
@@ -94,7 +96,7 @@ class History:
                 lines = file.read().splitlines(keepends=True)
             kept = _newest(lines)
             if len(kept) < len(lines):
-                _replace(self.path, b"".join(kept))
+                replace(self.path, b"".join(kept))
 
 
 def _last_byte(descriptor: int, size: int) -> bytes:
@@ -146,12 +148,6 @@ def _locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    beside.write_bytes(data)
-    beside.replace(path)
 
 
 def _as_data(record: Record) -> dict[str, Any]:

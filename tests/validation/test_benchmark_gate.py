@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,20 @@ def test_a_broken_baseline_is_none(tmp_path: Path, text: str):
     assert Baseline(path, "m").load() == {}
     Baseline(path, "m").store({"b": [sample(1.0)]})
     assert Baseline(path, "m").load() == {"b": [sample(1.0)]}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+def test_a_baseline_is_not_written_through_a_planted_link(tmp_path: Path):
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    for name in ("benchmarks.json", "benchmarks.json.new"):
+        (tmp_path / name).symlink_to(precious)
+
+    Baseline(tmp_path / "benchmarks.json", "m").store({"b": [sample(1.0)]})
+
+    assert precious.read_text() == "precious"
+    assert Baseline(tmp_path / "benchmarks.json", "m").load() == {"b": [sample(1.0)]}
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_a_report_without_raw_rounds_is_refused(tmp_path: Path):

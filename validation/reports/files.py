@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from validation.replacing import replace
 from validation.report import Report
 from validation.reports.as_json import as_data
 from validation.reports.html import html
@@ -31,12 +32,4 @@ def write(report: Report, wanted: Mapping[str, Path | None]) -> None:
     """Write each form that has a path; the JSON comes last, for whoever waits for it."""
     for form in sorted(FORMS, key=lambda name: name == "json"):
         if path := wanted.get(form):
-            replace(path, FORMS[form](report))
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old text or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(text, encoding="utf-8", errors="replace")
-    beside.replace(path)
+            replace(path, FORMS[form](report).encode("utf-8", "replace"))
