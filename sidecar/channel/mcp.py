@@ -16,7 +16,14 @@ from sidecar.channel.message import (
     refusal,
     request_id,
 )
-from sidecar.channel.opening import ACKNOWLEDGED, LISTEN, SUBSCRIPTION, Answers
+from sidecar.channel.opening import (
+    ACKNOWLEDGED,
+    LISTEN,
+    SUBSCRIPTION,
+    Answers,
+    renew,
+    renewed_path,
+)
 
 GONE = -32000
 _ANSWER = re.compile(rb'\{"jsonrpc":"2\.0","id":(-?\d+|"(?:[^"\\]|\\.)*"),"(result|error)":')
@@ -31,6 +38,7 @@ class Agent:
     """What one client of MCP has said and still waits for."""
 
     def __init__(self, manifest: Json) -> None:
+        self._manifest = manifest
         self._answers = Answers(manifest)
         self._initialize: Json | None = None
         self._initialized = False
@@ -125,8 +133,12 @@ class Agent:
 
     def controlled(self, control: Json) -> list[bytes]:
         """That the lists have changed, where the sidecar has others than the manifest told."""
-        if "manifest" not in control:
+        current = control.get("manifest")
+        if not isinstance(current, dict) or current == self._manifest:
             return []
+        self._manifest = current
+        self._answers.manifest = current
+        renew(renewed_path(), current)
         told: list[Json] = []
         if self._initialized and self._told_of_lists:
             told += [notification(f"notifications/{name}/list_changed") for name, _ in _CHANGES]

@@ -13,9 +13,11 @@ import os
 import select
 import sys
 import threading
+from binascii import crc32
 from typing import Any, NamedTuple
 
 from sidecar.channel.message import Id, Json
+from sidecar.channel.place import runtime_folder
 
 MANIFEST = f"{__file__.rpartition('opening')[0]}manifest.json"
 _CHUNK = 65_536
@@ -35,11 +37,54 @@ ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 
 
-def manifest() -> Json:
-    """The answers as they were generated."""
+def manifest(renewed: str | None = None) -> Json:
+    """The answers as they were generated, or as a sidecar of this package has ``renewed`` them.
+
+    Raises OSError where the package's own cannot be read.
+    """
     with open(MANIFEST, "rb") as file:  # noqa: PTH123 - pathlib would cost every client its import
-        told: Json = json.load(file)
-    return told
+        data = file.read()
+    kept = _read(renewed) if renewed else None
+    if kept is not None and kept.get("instead_of") == fingerprint(data):
+        return dict(kept["manifest"])
+    return dict(json.loads(data))
+
+
+def fingerprint(data: bytes) -> str:
+    """What tells one manifest from another."""
+    return f"{len(data)}-{crc32(data):08x}"
+
+
+def digest(told: Json) -> str:
+    """The fingerprint of a manifest's values, however they are written."""
+    return fingerprint(json.dumps(told, sort_keys=True).encode())
+
+
+def renewed_path() -> str:
+    """The user's copy of what a sidecar has told last."""
+    return f"{runtime_folder()}/manifest.json"
+
+
+def renew(path: str, told: Json) -> None:
+    """Keep the manifest of a sidecar for the next channels; without room it is told anew later."""
+    with open(MANIFEST, "rb") as file:  # noqa: PTH123
+        kept = {"instead_of": fingerprint(file.read()), "manifest": told}
+    temporary = f"{path}.{os.getpid()}"
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:  # noqa: PTH123
+            json.dump(kept, file)
+        os.replace(temporary, path)  # noqa: PTH105
+    except OSError:
+        return
+
+
+def _read(path: str) -> Json | None:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            kept = json.load(file)
+    except (OSError, ValueError):
+        return None
+    return kept if isinstance(kept, dict) else None
 
 
 class Wire(NamedTuple):
@@ -69,7 +114,7 @@ class Answers:
     """What the manifest says to the messages of one client, one after the other."""
 
     def __init__(self, manifest: Json) -> None:
-        self._manifest = manifest
+        self.manifest = manifest
         self._initialized = False
         self._ready = False
 
@@ -104,7 +149,7 @@ class Answers:
 
     def _modern(self, method: str, meta: Json) -> Json | None:
         """The answer in the era without ``initialize``, where each request says its version."""
-        modern = self._manifest["modern"]
+        modern = self.manifest["modern"]
         if not self._is_modern(meta):
             return None
         told = modern["discover"] if method == "server/discover" else self._list(method)
@@ -113,7 +158,7 @@ class Answers:
     def _is_modern(self, meta: Any) -> bool:
         return (
             isinstance(meta, dict)
-            and meta.get(_VERSION) == self._manifest["modern"]["version"]
+            and meta.get(_VERSION) == self.manifest["modern"]["version"]
             and isinstance(meta.get(_CAPABILITIES), dict)
         )
 
@@ -135,7 +180,7 @@ class Answers:
         version, client = params.get("protocolVersion"), params.get("clientInfo")
         usual = (
             not self._initialized
-            and version in self._manifest["versions"]
+            and version in self.manifest["versions"]
             and isinstance(params.get("capabilities"), dict)
             and isinstance(client, dict)
             and all(isinstance(client.get(key), str) for key in ("name", "version"))
@@ -143,11 +188,11 @@ class Answers:
         if not usual:
             return None
         self._initialized = True
-        return {**self._manifest["initialize"], "protocolVersion": version}
+        return {**self.manifest["initialize"], "protocolVersion": version}
 
     def _list(self, method: str) -> Json | None:
         name = _LISTS.get(method)
-        return None if name is None else {name: self._manifest[name]}
+        return None if name is None else {name: self.manifest[name]}
 
 
 class Opening:

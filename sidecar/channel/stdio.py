@@ -14,7 +14,7 @@ from sidecar.channel.framing import Headed, Incoming, headed
 from sidecar.channel.lsp import Editor
 from sidecar.channel.mcp import Agent
 from sidecar.channel.message import Json
-from sidecar.channel.opening import claim, manifest
+from sidecar.channel.opening import claim, digest, manifest, renewed_path
 from sidecar.channel.place import Place, place_of
 from sidecar.channel.relay import Relay, written
 from sidecar.channel.seat import Link, Unavailable, find_or_start, greeting
@@ -33,10 +33,11 @@ def serve_agent(root: str, alone: Alone) -> NoReturn:
     lifeline.follow_parent(0)
     incoming = Incoming(wire.source)
     write = written(wire.sink, threading.Lock(), 0)
-    known = manifest()
+    known = manifest(renewed_path())
+    said = {"manifest": digest(known), "session": os.urandom(4).hex()}
 
     def connect(began: bool) -> Link:  # noqa: FBT001
-        return _connected("mcp", root, alone, began=began)
+        return _connected("mcp", root, alone, began=began, **said)
 
     relay = Relay(Agent(known), connect, lambda body: write(incoming.outgoing(body)), "mcp")
     relay.begin()
@@ -88,13 +89,13 @@ def folder_of(initialize: Json) -> str | None:
     return None
 
 
-def _connected(face: str, root: str, alone: Alone, *, began: bool) -> Link:
+def _connected(face: str, root: str, alone: Alone, **more: object) -> Link:
     try:
         place = place_of(root)
     except OSError:
         told = "The workspace's folder cannot be found any more. Start again where it is now."
         raise Unavailable(told) from None
-    hello = greeting(face, place, began=began)
+    hello = greeting(face, place, **more)
     try:
         return find_or_start(place, hello)
     except (Unavailable, OSError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
@@ -71,9 +72,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _run(name, words[1:])
 
 
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """Knows the width, which it would else import shutil for, and with it 1 MB."""
+    try:
+        columns = int(os.environ.get("COLUMNS", 0)) or os.get_terminal_size().columns
+    except (OSError, ValueError):
+        columns = 80
+    return argparse.HelpFormatter(prog, width=columns - 2)
+
+
 def _run(name: str, words: list[str]) -> int:
     command = cast("Command", importlib.import_module(f"sidecar.cli.{name}"))
-    parser = argparse.ArgumentParser(prog=f"sidecar {name}", description=COMMANDS[name])
+    parser = argparse.ArgumentParser(
+        prog=f"sidecar {name}", description=COMMANDS[name], formatter_class=_formatter
+    )
     command.add_arguments(parser)
     options = parser.parse_args(words)
     try:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from sidecar import __version__, app
-from sidecar.host.link import ChannelLink
+from sidecar.channel.opening import digest
+from sidecar.host.link import ChannelLink, Json
 from sidecar.host.shared import Shared
-from sidecar.mcp import server
+from sidecar.mcp import manifest, server
 from sidecar.mcp.stdio import Connection
 from sidecar.mcp.subscriptions import Subscriptions
 from sidecar.services.context import Client, Context, Progress, unheard
+
+# The first calls go before.
+_LATER_SECONDS = 1.0
 
 
 class Agents:
@@ -18,6 +23,8 @@ class Agents:
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
+        self._manifest: Json | None = None
+        self._collecting = asyncio.Lock()
         shared.context = app.queueing(shared.context)
         self._subscriptions = Subscriptions(lambda: self._context(Client(), unheard))
 
@@ -29,10 +36,24 @@ class Agents:
 
         def make_context(client: Client, progress: Progress) -> Context:
             link.client = client.name
-            return self._context(client, progress)
+            # The channel's own word: its session outlives the sidecar.
+            session = str(link.hello.get("session") or client.session)
+            return self._context(replace(client, session=session), progress)
 
         built = server.build(make_context, version=__version__, subscriptions=self._subscriptions)
         connection = Connection(link, link.write)
         link.under_way = lambda: connection.session.under_way if connection.session else []
+        telling = asyncio.create_task(self._tell_manifest(link))
         await connection.serve(built)
+        telling.cancel()
         await asyncio.to_thread(connection.finish)
+
+    async def _tell_manifest(self, link: ChannelLink) -> None:
+        """Let the channel know what is really served, if it said something else at the start."""
+        await asyncio.sleep(_LATER_SECONDS)
+        async with self._collecting:
+            if self._manifest is None:
+                server_of_nobody = server.build(self._context, version=__version__)
+                self._manifest = await manifest.collected(server_of_nobody)
+        if link.hello.get("manifest") != digest(self._manifest):
+            await asyncio.to_thread(link.control, {"manifest": self._manifest})

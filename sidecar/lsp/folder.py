@@ -86,12 +86,13 @@ class Folder:
     def take(self, path: str, document: Document) -> None:
         """Let a text that is open in the editor speak for its file."""
         self.documents[path] = document
-        self.context.workspace.overlays.put(path, document.source.text, document.version)
+        overlays = self.context.workspace.overlays
+        overlays.put(path, document.source.text, document.version, owner=id(self))
 
     def release(self, path: str) -> None:
         """Let the disk speak for a file again."""
         self.documents.pop(path, None)
-        self.context.workspace.overlays.remove(path)
+        self.context.workspace.overlays.remove(path, owner=id(self))
 
     def adopt(self, context: Context) -> None:
         """Take new settings and keep everything else."""

@@ -36,16 +36,21 @@ _META = {
 
 def made(server: Server[Any]) -> Json:
     """The manifest of a server; see ``channel.opening.Answers`` for what is told from it when."""
+    return anyio.run(collected, server)
+
+
+async def collected(server: Server[Any]) -> Json:
+    """The same within a running loop."""
     opened = {"protocolVersion": VERSIONS[-1], "capabilities": {}, "clientInfo": _CLIENT}
     asked: list[tuple[str, Json]] = [("initialize", opened), ("notifications/initialized", {})]
     asked += [(f"{name}/list", {}) for name in _LISTED]
-    greeting, *lists = anyio.run(_answers, server, asked)
-    discovered, every = anyio.run(
-        _answers, server, [("server/discover", {"_meta": _META}), ("tools/list", {"_meta": _META})]
+    greeting, *lists = await _answers(server, asked)
+    discovered, every = await _answers(
+        server, [("server/discover", {"_meta": _META}), ("tools/list", {"_meta": _META})]
     )
     del greeting["protocolVersion"], every["tools"]
     return {
-        "versions": VERSIONS,
+        "versions": list(VERSIONS),
         "initialize": greeting,
         "modern": {
             "version": MODERN,

@@ -17,25 +17,37 @@ class Overlay:
 
 
 class Overlays:
-    """Open documents by workspace-relative path; safe to use from any thread."""
+    """Open documents by workspace-relative path; safe to use from any thread.
+
+    Several editors may have the same one open: each is an ``owner``.
+    """
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._texts: dict[str, Overlay] = {}
+        self._texts: dict[str, dict[object, Overlay]] = {}
 
-    def put(self, path: str, text: str, version: int | None = None) -> None:
+    def put(
+        self, path: str, text: str, version: int | None = None, *, owner: object = None
+    ) -> None:
         """Take the text that an editor shows."""
         with self._guard:
-            self._texts[path] = Overlay(text, version, datetime.now(UTC))
+            held = {k: each for k, each in self._texts.get(path, {}).items() if k != owner}
+            # Never changed in place: readers take no lock. The last one is the newest.
+            self._texts[path] = {**held, owner: Overlay(text, version, datetime.now(UTC))}
 
     def get(self, path: str) -> Overlay | None:
-        """The open document at a path, or None where the disk speaks."""
-        return self._texts.get(path)
+        """The open document at a path as it was last changed, or None where the disk speaks."""
+        held = self._texts.get(path)
+        return None if held is None else next(reversed(held.values()))
 
-    def remove(self, path: str) -> None:
-        """Forget a document that was closed."""
+    def remove(self, path: str, *, owner: object = None) -> None:
+        """Forget a document that an editor has closed; another editor may still hold it."""
         with self._guard:
-            self._texts.pop(path, None)
+            held = {k: each for k, each in self._texts.get(path, {}).items() if k != owner}
+            if held:
+                self._texts[path] = held
+            else:
+                self._texts.pop(path, None)
 
     def paths(self) -> list[str]:
         """The paths of all open documents, sorted."""

@@ -93,3 +93,16 @@ def test_shutdown_and_exit_end_the_channel_with_0_and_exit_alone_with_1(edit, tm
     clean.send("exit")
     abrupt.send("exit")
     assert (clean.process.wait(60), abrupt.process.wait(60)) == (0, 1)
+
+
+def test_two_editors_of_one_file_and_the_one_that_stays_is_heard(start, edit, example_workspace):
+    agent, one, other = start(example_workspace), edit(example_workspace), edit(example_workspace)
+    agent.initialize()
+    for count, editor in ((1, one), (2, other)):
+        editor.initialize()
+        editor.open("TODO.md", "# TODO\n" + "- [ ] task\n" * count)
+        until(lambda n=count: total(agent) == n)
+    other.close()
+    until(lambda: total(agent) == 1)
+    one.close()
+    until(lambda: total(agent) == 6)

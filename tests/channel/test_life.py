@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.channel import seat
+from sidecar.channel import opening, seat
 from sidecar.channel.place import MOST_SOCKET_BYTES, place_of
 from tests.channel.clients import (
     SIDECAR,
@@ -158,6 +159,17 @@ def test_a_subscription_outlives_the_sidecar(start, example_workspace):
     assert told["params"]["uri"] == "sidecar://todo"
 
 
+def test_the_mode_of_a_session_outlives_the_sidecar(start, example_workspace):
+    agent, other = start(example_workspace), start(example_workspace)
+    for each in (agent, other):
+        each.initialize()
+    change = {"target_mode": "implementation-core"}
+    assert agent.call("switch_mode", change)["result"]["structuredContent"]["changed"] is True
+    crash(example_workspace)
+    told = [each.call("switch_mode", change)["result"] for each in (agent, other)]
+    assert [each["structuredContent"]["changed"] for each in told] == [False, True]
+
+
 def test_a_lock_that_somebody_cleaned_away_gives_way_to_the_new_one(
     start, example_workspace, user_directory
 ):
@@ -277,6 +289,28 @@ def test_a_person_who_serves_takes_over_and_stop_ends_it(start, example_workspac
         assert serving.wait(PATIENCE) == 0
     assert sidecar("stop", root=example_workspace).stdout == "No sidecar was running.\n"
     assert sidecar("status", root=example_workspace).stdout.startswith("No sidecar runs for")
+
+
+def test_other_lists_than_the_channel_told_are_said_and_kept_for_the_next_channel(
+    start, example_workspace, user_directory
+):
+    """As after a change of the package while a renewed copy of its lists is there."""
+    told = opening.manifest()
+    stale = {**told, "tools": told["tools"][:3]}
+    copy = user_directory / "run" / "manifest.json"
+    copy.parent.mkdir()
+    opening.renew(str(copy), stale)
+    agent = start(example_workspace)
+    agent.initialize()
+    assert len(agent.request("tools/list", {})["result"]["tools"]) == 3
+    names = ("tools", "prompts", "resources")
+    said = [agent.receive()["method"] for _ in names]
+    assert said == [f"notifications/{name}/list_changed" for name in names]
+    assert len(agent.request("tools/list", {})["result"]["tools"]) == 20
+    other = start(example_workspace)
+    other.initialize()
+    assert len(other.request("tools/list", {})["result"]["tools"]) == 20
+    assert json.loads(copy.read_text())["manifest"]["tools"] != stale["tools"]
 
 
 def test_after_a_stop_the_next_question_starts_a_sidecar_again(start, example_workspace):
