@@ -114,7 +114,7 @@ planted: .venv/dev.stamp ## plant ten defects, one at a time, and see that make 
 	@$(PY) -P tests/planted/run.py $(ARGS)
 
 torture: .venv/dev.stamp ## 200 random starts, kills and reconnections of channels and their sidecar; prints counts
-	@SIDECAR_TORTURE_ACTIONS=200 $(PY) -P -m pytest -q -s tests/channel/test_torture.py
+	@SIDECAR_TORTURE_ACTIONS=200 SIDECAR_TORTURE_SECONDS=540 $(PY) -P -m pytest -q -s tests/channel/test_torture.py
 
 bench-channel: .venv/dev.stamp ## what clients wait for and cost through channels, beside SDK and Node servers
 	@$(PY) -P benchmarks/channel_against_solo.py --install $(ARGS)

@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _formatter(prog: str) -> argparse.HelpFormatter:
     """Knows the width, which it would else import shutil for, and with it 1 MB."""
     try:
-        columns = int(os.environ.get("COLUMNS", 0)) or os.get_terminal_size().columns
+        columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size().columns
     except (OSError, ValueError):
         columns = 80
     return argparse.HelpFormatter(prog, width=columns - 2)

@@ -7,6 +7,7 @@ import queue
 import random
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ pytestmark = [
 ]
 
 ACTIONS = int(os.environ.get("SIDECAR_TORTURE_ACTIONS", "12"))
+SECONDS = float(os.environ.get("SIDECAR_TORTURE_SECONDS", "60"))
 SEED = int(os.environ.get("SIDECAR_TORTURE_SEED", "4"))
 MOST_AGENTS = 5
 
@@ -123,7 +125,8 @@ def test_no_order_of_events_gives_two_sidecars_an_orphan_or_a_lost_write(
     torture = Torture(example_workspace, user_directory)
     try:
         torture.start()
-        while torture.counts["actions"] < ACTIONS:
+        until_then = time.monotonic() + SECONDS
+        while torture.counts["actions"] < ACTIONS and time.monotonic() < until_then:
             torture.act()
         torture.write()
         torture.end()
@@ -136,6 +139,7 @@ def test_no_order_of_events_gives_two_sidecars_an_orphan_or_a_lost_write(
     twice = [word for word, count in found.items() if count > 1]
     told = {
         **torture.counts,
+        "actions": f"{torture.counts['actions']}/{ACTIONS}",
         "acknowledged writes found": f"{len(torture.acknowledged) - len(lost)}"
         f"/{len(torture.acknowledged)}",
         "written twice": len(twice),
