@@ -153,7 +153,8 @@ def due(stage: Stage) -> None:
     result.seconds = round(time.monotonic() - begun, 1)
     _told(stage, user)
     again = _sidecar(stage, user, "run", "--due", "--trust")
-    result.check("the command succeeds", kept=first.code == 0)
+    why = (first.errors.strip().splitlines() or [""])[-1]
+    result.check(f"the command succeeds ({why})", kept=first.code == 0)
     result.check(f"it succeeded ({result.reason})", kept=result.status == "succeeded")
     made = max((len(t.conversation.returned) for t in stage.model.turns), default=0)
     result.check("the model saw the results of all its calls", kept=made >= len(STEPS))
@@ -166,7 +167,8 @@ def due(stage: Stage) -> None:
     noted = json.loads((place.workspace / SCHEDULES).read_text("utf-8"))["schedules"][0]
     is_noted = noted.get("lastExecutionTime") != before.get("lastExecutionTime")
     result.check("the schedule notes its execution", kept=is_noted)
-    result.check("the slot is not run again", kept="Nothing is due" in again.output)
+    told = again.output + again.errors
+    result.check(f"the slot is not run again ({told[-200:]})", kept="Nothing is due" in told)
 
 
 def escalated(stage: Stage) -> None:

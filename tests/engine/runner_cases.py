@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,11 +15,21 @@ from uuid import uuid4
 
 from sidecar.engine.runner import Event, Outcome, Runner, RunSpec
 from sidecar.engine.runners.bounds import Bounds
+from sidecar.engine.runners.command import CommandRunner
+from sidecar.engine.runners.dialects import claude
+from sidecar.engine.runners.presets import Equipment, Preset
 from sidecar.engine.runners.process import end_tree, members, of_run
 
 HERE = Path(__file__).parent
+AGENT = str(HERE / "scripted_agent.py")
 QUICK = Bounds(ladder=(0.5, 0.5, 10.0), linger=0.5, cancel=1.0, answer=60.0)
 PERMISSIONS = dict.fromkeys(("read", "search", "think", "edit"), "allow")
+
+
+def scripted(behaviour: str, **bounds: object) -> CommandRunner:
+    words = (AGENT, behaviour)
+    preset = Preset("scripted", sys.executable, words, claude, lambda _: Equipment())
+    return CommandRunner(preset=preset, bounds=replace(QUICK, **bounds))
 
 
 def specification(folder: Path, **values: Any) -> RunSpec:

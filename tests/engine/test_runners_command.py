@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,19 +18,20 @@ from sidecar.engine.runners import process
 from sidecar.engine.runners.bounds import Reached, Watch
 from sidecar.engine.runners.child import environment
 from sidecar.engine.runners.command import CommandRunner
-from sidecar.engine.runners.dialects import claude
-from sidecar.engine.runners.presets import Equipment, Preset
 from sidecar.engine.runners.record import Mask
 
-from .runner_cases import HERE, QUICK, in_thread, living, specification, transcript, until, worked
-
-AGENT = str(HERE / "scripted_agent.py")
-
-
-def scripted(behaviour: str, **bounds: object) -> CommandRunner:
-    words = (AGENT, behaviour)
-    preset = Preset("scripted", sys.executable, words, claude, lambda _: Equipment())
-    return CommandRunner(preset=preset, bounds=replace(QUICK, **bounds))
+from .runner_cases import (
+    AGENT,
+    HERE,
+    QUICK,
+    in_thread,
+    living,
+    scripted,
+    specification,
+    transcript,
+    until,
+    worked,
+)
 
 
 def plain(*words: str) -> CommandRunner:
@@ -171,7 +173,7 @@ def test_what_a_killed_predecessor_left_is_ended_by_its_record(tmp_path: Path) -
     spec = specification(tmp_path)
     code = (
         "import sys, threading; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
-        "from tests.engine.test_runners_command import scripted, specification\n"
+        "from tests.engine.runner_cases import scripted, specification\n"
         "spec = specification(Path(sys.argv[2]), run_id=sys.argv[3])\n"
         "scripted('family-hang').run(spec, threading.Event(), lambda _: None)\n"
     )
@@ -182,7 +184,8 @@ def test_what_a_killed_predecessor_left_is_ended_by_its_record(tmp_path: Path) -
     known = json.loads((spec.folder / "process.json").read_text("utf-8"))
     assert known["pid"] > 0
     assert len(process.members(known)) >= 4
-    assert process.end_tree(known) == 0
+    ladder = tuple(zip((signal.SIGINT, signal.SIGTERM, signal.SIGKILL), QUICK.ladder, strict=True))
+    assert process.end_tree(known, ladder) == 0
     assert living(spec) == 0
 
 
