@@ -28,7 +28,7 @@ SCHEDULES = 3
 LIMIT_SECONDS = 20
 ORDERS = {"succeed": 12, "fail": 3, "hang": 1, "crash": 2}
 # Mean time between two kill -9 of the serving sidecar.
-KILL_SECONDS = 240.0
+KILL_SECONDS = float(os.environ.get("SOAK_KILL_SECONDS", "240"))
 
 
 def build(folder: Path, rng: random.Random) -> Place:
@@ -57,13 +57,13 @@ def soak(place: Place, rng: random.Random) -> int:
     serve, kill_at = place.serve(), time.monotonic() + rng.expovariate(1 / KILL_SECONDS)
     while time.monotonic() < end:
         time.sleep(min(10.0, max(0.1, end - time.monotonic())))
-        for number in range(SCHEDULES):
-            place.sidecar("resume", str(number))
         if time.monotonic() >= kill_at or serve.poll() is not None:
             serve.kill()
             serve.wait()
             kills += 1
             serve, kill_at = place.serve(), time.monotonic() + rng.expovariate(1 / KILL_SECONDS)
+        for number in range(SCHEDULES):
+            place.sidecar("resume", str(number))
     drain(place)
     serve.send_signal(signal.SIGINT)
     serve.wait(120)
