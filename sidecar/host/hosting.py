@@ -54,19 +54,19 @@ def _executed(context: Context) -> Iterator[Context]:
 
 
 async def _serve(place: Place, shared: Shared, lock: int, listener: socket.socket) -> str:
-    host = Host(place, shared, lock=lock, lasting=False, runs=runs_of(shared))
+    host = Host(place, shared, lock=lock, lasting=False, runs=runs_of(shared, "always"))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, host.stop, "stopped")
     return await host.serve(listener)
 
 
-def runs_of(shared: Shared) -> Callable[[], list[str]]:
-    """What the sidecar executes at present."""
+def runs_of(shared: Shared, *wanted: str) -> Callable[[], list[str]]:
+    """What the sidecar executes at present, where the setting `execute` is one of those."""
 
     def running() -> list[str]:
         context = shared.context
-        if context.queue is None or context.settings.execute == "off":
+        if context.queue is None or context.settings.execute not in wanted:
             return []
         from sidecar.services.run_requests import workspace_id  # noqa: PLC0415 - only with runs
 
@@ -87,10 +87,11 @@ def beside(context: Context, ended: Callable[[], None]) -> Iterator[None]:
     listener = seat.listen(place)
     loop = asyncio.new_event_loop()
     shared = Shared(context)
+    runs = runs_of(shared, "serve", "always")
     made: list[Host] = []
 
     async def serve() -> None:
-        made.append(Host(place, shared, lock=lock, lasting=True, runs=runs_of(shared)))
+        made.append(Host(place, shared, lock=lock, lasting=True, runs=runs))
         began.set()
         await made[0].serve(listener)
 
