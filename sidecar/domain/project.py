@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sidecar.domain import memory, modes, schedules, timing, todo
 from sidecar.domain.kind import Kind
+from sidecar.domain.timing import SCHEDULE_LIMIT, TASK_LIMIT
 
 File: TypeAlias = (
     modes.ModesFile
@@ -37,6 +38,8 @@ class Project:
     global_modes: frozenset[str] | None = None
     product: str = "roo"
     memory_line_limit: int = 300
+    todo_limit_seconds: int = TASK_LIMIT
+    schedule_limit_seconds: int = SCHEDULE_LIMIT
 
     def having(self, *files: File) -> Project:
         """The same project with these files as the files of their kinds."""

@@ -44,6 +44,7 @@ STATUSES = (
 )
 # How long a task may take before it counts as overdue, in seconds (the specification's limit).
 TASK_LIMIT = 3600
+SCHEDULE_LIMIT = 7200
 MIN_FIELDS = 7
 SHOWN = 40
 

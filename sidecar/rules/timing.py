@@ -10,7 +10,7 @@ from sidecar.domain.finding import Fix, Severity
 from sidecar.domain.kind import Kind
 from sidecar.domain.project import Project
 from sidecar.domain.source import Span
-from sidecar.domain.timing import COLUMNS, TASK_LIMIT, Row, TimingFile, shortened
+from sidecar.domain.timing import COLUMNS, Row, TimingFile, shortened
 from sidecar.domain.tsv import Segment
 from sidecar.rules.rule import Hit, rule
 
@@ -165,8 +165,9 @@ def _fits(duration: int | None, elapsed: float) -> bool:
 def open_row(file: TimingFile, project: Project) -> Iterator[Hit]:
     """A task was started long ago and never stopped.
 
-    An open row counts as work that goes on. After 3,600 s, the limit of a task, it was probably
-    forgotten: a session ended without a stop, or the end was written as a row of its own.
+    An open row counts as work that goes on. Beyond the limit of its priority (3,600 s for a task,
+    7,200 s for a schedule's run, unless the settings say otherwise) it was probably forgotten: a
+    session ended without a stop, or the end was written as a row of its own.
 
     Bad:
         timestamp⇥mode⇥task_id⇥start_time⇥end_time⇥duration⇥task⇥result⇥priority
@@ -180,15 +181,21 @@ def open_row(file: TimingFile, project: Project) -> Iterator[Hit]:
         if not row.is_open or row.problem == "missing-fields":
             continue
         age = (project.now - row.started).total_seconds() if row.started else None
-        if age is not None and 0 <= age <= TASK_LIMIT:
+        limit = _limit(row, project)
+        if age is not None and 0 <= age <= limit:
             continue
         since = f"since {timing.format_time(row.started)}" if row.started else "without a start"
         yield Hit(
             row.span_of("task_id"),
-            f"Task `{shortened(row.task_id)}` is open {since}, beyond the limit of {TASK_LIMIT} s. "
+            f"Task `{shortened(row.task_id)}` is open {since}, beyond the limit of {limit} s. "
             "Stop it, or note when it ended.",
             tuple(_closings(row, ended)) if not row.problem else (),
         )
+
+
+def _limit(row: Row, project: Project) -> int:
+    scheduled = row.values["priority"] == "schedule"
+    return project.schedule_limit_seconds if scheduled else project.todo_limit_seconds
 
 
 def _closings(row: Row, ended: Mapping[str, Row]) -> Iterator[Fix]:

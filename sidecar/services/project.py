@@ -62,6 +62,8 @@ def load_project(
         tz=zone(settings.timezone),
         product=settings.product,
         memory_line_limit=settings.memory_line_limit,
+        todo_limit_seconds=settings.todo_limit_seconds,
+        schedule_limit_seconds=settings.schedule_limit_seconds,
         global_modes=_global_modes(settings),
     )
     return project.having(*(file for file in loaded if file is not None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -146,3 +147,19 @@ def test_a_log_without_headings_gets_them_back():
 
 def test_an_empty_field_is_called_nothing():
     assert "and nothing for the task's id" in messages("t_1\t2025-05-01T10:00:00Z\t\t\t\t\tgo on")
+
+
+def test_an_open_row_is_overdue_by_the_limit_of_its_priority():
+    """The settings decide both limits; a schedule's run may take longer than a task."""
+    began = "2025-05-01T10:00:00Z"
+    rows = [
+        f"{began}\tcode\t{name}\t{began}\t\t\tWork\tstarted\t{name}"
+        for name in ("schedule", "todo")
+    ]
+    file = parse("\n".join([HEADER, *rows, ""]))
+    now = Project(datetime(2025, 5, 1, 11, 30, tzinfo=UTC), ZoneInfo("UTC"))
+    strict = replace(now, todo_limit_seconds=10_000, schedule_limit_seconds=60)
+    found = [check(Kind.TIMING, file, project) for project in (now, strict)]
+    told = [[each.message for each in one if each.code == "TT004"] for one in found]
+    assert [[message.split()[1] for message in one] for one in told] == [["`todo`"], ["`schedule`"]]
+    assert "limit of 60 s" in told[1][0]
