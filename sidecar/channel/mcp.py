@@ -55,10 +55,15 @@ class Agent:
         return bool(self._under_way)
 
     def took(self, body: bytes | None, *, connected: bool) -> tuple[list[bytes], bool]:
-        """Answer what the manifest can tell while there is no sidecar, and note the rest."""
+        """Answer what the manifest can tell and note the rest; a sidecar is only spared the lists.
+
+        Where its lists are others, it says so a moment later, and the client is told of it.
+        """
         message = parsed(body)
         method, number = message.get("method"), request_id(message)
-        answer = None if connected else self._answers.to(message)
+        answer = self._answers.to(message)
+        if connected and not str(method).endswith("/list"):
+            answer = None
         if method == "notifications/initialized":
             self._initialized = True
         if not isinstance(method, str) or number is None:

@@ -274,9 +274,10 @@ def test_a_person_who_serves_takes_over_and_stop_ends_it(start, example_workspac
     assert total(agent) == 6
     before = status(example_workspace)["pid"]
     command = [*SIDECAR, "serve", "--port", "0", "--workspace", str(example_workspace)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as serving:
+    serving = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
         until(lambda: status(example_workspace).get("pid") == serving.pid)
-        assert not alive(before)
+        until(lambda: not alive(before))
         assert total(agent) == 6
         second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert second.returncode == 2
@@ -287,6 +288,9 @@ def test_a_person_who_serves_takes_over_and_stop_ends_it(start, example_workspac
         stopped = sidecar("stop", root=example_workspace)
         assert (stopped.returncode, stopped.stdout) == (0, "The sidecar has ended.\n")
         assert serving.wait(PATIENCE) == 0
+    finally:
+        serving.kill()
+        serving.wait()
     assert sidecar("stop", root=example_workspace).stdout == "No sidecar was running.\n"
     assert sidecar("status", root=example_workspace).stdout.startswith("No sidecar runs for")
 
