@@ -17,7 +17,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at; ``line`` counts from 1, ``seconds`` is wall time."""
+    """One thing that was looked at; ``line`` counts from 1, ``seconds`` is wall time.
+
+    ``quote`` is the line before and the line itself as they were; empty where nobody knows.
+    """
 
     id: str
     status: Status
@@ -28,6 +31,7 @@ class Check:
     seconds: float = 0.0
     hint: str = ""
     markers: tuple[str, ...] = ()
+    quote: str = ""
 
     @property
     def evidence(self) -> str:

@@ -10,13 +10,13 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from validation import discovery, fingerprint, plan, process, recording, replacing, stages
+from validation import discovery, fingerprint, plan, process, quoting, recording, replacing, stages
 from validation.history import History
 from validation.progress import Progress
 from validation.report import Report, Verdict
@@ -25,6 +25,7 @@ from validation.run import Run
 
 EXIT = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.INCOMPLETE: 3}
 BAD_PLAN = 2
+REPORTED = "reported"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -125,11 +126,19 @@ def _run(chosen: plan.Plan, options: argparse.Namespace) -> int:
         )
         code = _code(chosen, options)
         name = options.id or _new_id()
-        report = replace(stages.execute(run), id=name)
+        report = stages.execute(run)
+        checks = quoting.quoted(report.checks, chosen.root, report.started)
+        report = replace(report, id=name, checks=checks)
         if options.state:
             report = recording.remembered(report, History(options.state / "history.ndjson"), code)
     _write(report, options)
     return EXIT.get(report.verdict, 3)
+
+
+def _announce(file: Path, name: str) -> None:
+    """Name the run that ended last in one small file, for whoever watches for ends of runs."""
+    with suppress(OSError):  # the report counts, and it is written
+        replacing.replace(file, name.encode())
 
 
 def _paths(options: argparse.Namespace) -> list[Path]:
@@ -184,6 +193,8 @@ def _cancellation(file: Path | None) -> process.Cancellation:
 def _write(report: Report, options: argparse.Namespace) -> None:
     for prefix in ("also_", ""):  # whoever waits for the JSON of a run finds the rest there
         files.write(report, {form: getattr(options, prefix + form) for form in files.FORMS})
+    if options.state:
+        _announce(options.state / REPORTED, report.id)
     text = markdown.markdown(report)
     if not options.quiet:
         github.show(text)

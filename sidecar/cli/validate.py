@@ -86,15 +86,18 @@ def _arguments(context: Context, options: argparse.Namespace) -> list[str]:
 
 def _attended(context: Context, arguments: list[str]) -> int:
     """A run on this terminal; it is kept like any other, and can be asked for by its id."""
-    words, environment = validation_runs.command(context, _kept_run(context), arguments)
+    words, environment = validation_runs.command(
+        context, _kept_run(context, fail_fast="--fail-fast" in arguments), arguments
+    )
     with _interrupts_left_to_the_child():
         return subprocess.run(words, env=environment, check=False).returncode  # noqa: S603 - our own interpreter and harness
 
 
-def _kept_run(context: Context) -> validation_runs.Run | None:
+def _kept_run(context: Context, *, fail_fast: bool) -> validation_runs.Run | None:
     """A run in the workspace's state; none where that cannot be written, which is said."""
     try:
-        return validation_runs.create(context, {"type": "validate", "child": True})
+        asked = {"type": "validate", "child": True, "fail_fast": fail_fast}
+        return validation_runs.create(context, asked)
     except (SidecarError, OSError) as error:
         print(f"sidecar: this run is not kept: {one_line(str(error))}", file=sys.stderr)
         return None

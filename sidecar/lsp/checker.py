@@ -10,7 +10,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
-from sidecar.lsp.folder import Folder, View
+from sidecar.lsp.folder import FileView, Folder
+from sidecar.workspace.layout import kind_of
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +27,13 @@ class Checker:
     """
 
     def __init__(
-        self, folder: Folder, deliver: Callable[[View], None], settled: Callable[[Checker], None]
+        self,
+        folder: Folder,
+        deliver: Callable[[FileView], None],
+        settled: Callable[[Checker], None],
     ) -> None:
         self.folder = folder
-        self.views: dict[str, View] = {}
+        self.views: dict[str, FileView] = {}
         self._deliver = deliver
         self._settled = settled
         self._loop = asyncio.get_running_loop()
@@ -51,7 +55,14 @@ class Checker:
             self._dirty.insert(0, path)
         self._schedule(0.0 if quiet else QUIET_SECONDS)
 
-    async def current(self) -> dict[str, View]:
+    def typed(self, path: str) -> None:
+        """Move the failures in an open file that is none of ours along with its text, at once."""
+        document = self.folder.others.get(path)
+        view = _attempt(self.folder.failing, path, document) if document else None
+        if view is not None:
+            self._arrived(view)
+
+    async def current(self) -> dict[str, FileView]:
         """The views of everything that is known now, waiting for a run that covers it."""
         while self._checked != self._revision:
             await self.next_run()
@@ -94,15 +105,31 @@ class Checker:
                 if view is not None:
                     seen.add(path)
                     self._post(self._arrived, view)
+        # Reports of validation runs can be large, so what is typed goes before them.
+        seen |= self._failing(first)
         self._post(self._finished, revision, seen)
+
+    def _failing(self, first: tuple[str, ...]) -> set[str]:
+        """Look at the files in which tests failed: all of them only after a new validation run."""
+        seen, folder = set[str](), self.folder
+        renewed = _attempt(folder.tests.renew, folder.context)
+        # Those in which nothing fails any more are told so.
+        other = [path for path in list(self.views) if kind_of(path) is None]
+        for path in {*folder.tests.files, *other}:
+            if not (renewed or path in first):
+                seen.add(path)
+            elif view := _attempt(folder.failing, path, folder.others.get(path)):
+                seen.add(path)
+                self._post(self._arrived, view)
+        return seen
 
     def _post(self, function: Callable[..., None], *arguments: Any) -> None:
         with suppress(RuntimeError):  # the loop is closed: the session is over
             self._loop.call_soon_threadsafe(function, *arguments)
 
-    def _arrived(self, view: View) -> None:
+    def _arrived(self, view: FileView) -> None:
         """Hand a view out unless the document has moved on meanwhile."""
-        if not self._closed and self.folder.documents.get(view.path) is view.document:
+        if not self._closed and self.folder.document(view.path) is view.document:
             self.views[view.path] = view
             self._deliver(view)
 
@@ -130,6 +157,6 @@ def _attempt(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) ->
         return None
 
 
-def gone(view: View) -> View:
+def gone(view: FileView) -> FileView:
     """The view of a file that is no longer there."""
     return replace(view, document=None, items=(), result_id="")

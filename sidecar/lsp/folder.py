@@ -15,6 +15,7 @@ from pygls.uris import to_fs_path
 from sidecar.domain.kind import Kind
 from sidecar.domain.project import Project
 from sidecar.lsp.documents import Document
+from sidecar.lsp.testing import Tests
 from sidecar.lsp.translate import Encoding, to_diagnostic
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import FileReport, diagnose, diagnose_path
@@ -24,28 +25,30 @@ from sidecar.workspace.layout import kind_of
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """What one file looked like when it was checked.
+class FileView:
+    """What is known of one file at one moment.
 
-    ``document`` is the open text that was checked, None for a file that is not open.
+    ``document`` is the open text that was looked at, None for a file that is not open.
     ``result_id`` is a hash of the content: a version repeats when an editor opens a file anew.
     """
 
     uri: str
-    report: FileReport
+    path: str
     document: Document | None
     items: tuple[types.Diagnostic, ...]
     result_id: str
 
     @property
-    def path(self) -> str:
-        """The file's workspace-relative path."""
-        return self.report.path
-
-    @property
     def version(self) -> int | None:
         """The editor's version of the text that was checked."""
         return self.document.version if self.document else None
+
+
+@dataclass(frozen=True, slots=True)
+class View(FileView):
+    """What one of the files that the sidecar reads looked like when it was checked."""
+
+    report: FileReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class Folder:
     context: Context
     units: Encoding
     documents: dict[str, Document] = field(default_factory=dict)
+    others: dict[str, Document] = field(default_factory=dict)
+    tests: Tests = field(default_factory=Tests)
 
     def path_of(self, uri: str) -> str | None:
         """The workspace-relative path of an address, None for one outside of this folder."""
@@ -80,8 +85,12 @@ class Folder:
 
     def uri_of(self, path: str) -> str:
         """The address of a path: the client's own spelling where it has the file open."""
-        document = self.documents.get(path)
+        document = self.document(path)
         return document.uri if document else f"{self.uri.rstrip('/')}/{quote(path)}"
+
+    def document(self, path: str) -> Document | None:
+        """The open text of a path, of whatever kind the file is."""
+        return self.documents.get(path) or self.others.get(path)
 
     def take(self, path: str, document: Document) -> None:
         """Let a text that is open in the editor speak for its file."""
@@ -137,7 +146,16 @@ class Folder:
         content = repr((report.findings, report.error, self.units)) + report.source.text
         digest = sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
         uri = document.uri if document else self.uri_of(report.path)
-        return View(uri, report, document, tuple(items), digest)
+        return View(uri, report.path, document, tuple(items), digest, report)
+
+    def failing(self, path: str, document: Document | None) -> FileView | None:
+        """Which tests failed in a file that is none of ours, None where none does."""
+        items = self.tests.diagnostics(self.context.workspace, path, document, self.units)
+        if items is None:
+            return None
+        digest = sha256(repr(items).encode("utf-8", "surrogatepass")).hexdigest()
+        uri = document.uri if document else self.uri_of(path)
+        return FileView(uri, path, document, items, digest)
 
 
 def unreadable(error: str) -> types.Diagnostic:

@@ -8,13 +8,13 @@ from typing import Protocol
 from lsprotocol import types
 
 from sidecar.lsp.checker import Checker
-from sidecar.lsp.folder import View
+from sidecar.lsp.folder import FileView
 
 
 class Publisher(Protocol):
     """Takes what a checker hands out."""
 
-    def deliver(self, view: View) -> None:
+    def deliver(self, view: FileView) -> None:
         """Take what is known of one file."""
 
     def settled(self, checker: Checker) -> None:
@@ -28,7 +28,7 @@ class Push:
         self._send = send
         self._sent: dict[str, tuple[str, int | None]] = {}
 
-    def deliver(self, view: View) -> None:
+    def deliver(self, view: FileView) -> None:
         """Send a file's diagnostics; a file without any is not mentioned before it had some."""
         news = (view.result_id, view.version)
         known = self._sent.get(view.uri)
@@ -52,7 +52,7 @@ class Pull:
         self._refresh = refresh
         self._pulled: dict[str, tuple[str, int | None]] = {}
 
-    def deliver(self, view: View) -> None:
+    def deliver(self, view: FileView) -> None:
         """Nothing: the client asks."""
 
     def settled(self, checker: Checker) -> None:
@@ -63,11 +63,11 @@ class Pull:
         if outdated:
             self._refresh()
 
-    def _outdated(self, view: View) -> bool:
+    def _outdated(self, view: FileView) -> bool:
         known = self._pulled.get(view.uri)
         return known is not None and known[1] == view.version and known[0] != view.result_id
 
-    def answered(self, view: View) -> None:
+    def answered(self, view: FileView) -> None:
         """Note what the client has been told, or been asked to ask for."""
         self._pulled[view.uri] = (view.result_id, view.version)
 

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from lsprotocol import types
 
-from sidecar.lsp.folder import View
+from sidecar.lsp.folder import FileView
 from sidecar.lsp.publisher import Pull
 from sidecar.lsp.session import Session
 
@@ -26,8 +26,8 @@ WorkspaceReport = (
 async def of_document(
     session: Session, publisher: Pull, params: types.DocumentDiagnosticParams
 ) -> DocumentReport:
-    """What is wrong in one document now; a file that is not ours has nothing wrong."""
-    found = await session.view(params.text_document.uri)
+    """What is wrong in one document now; in a file that is not ours, tests that failed."""
+    found = await session.shown(params.text_document.uri)
     if not found:
         return types.RelatedFullDocumentDiagnosticReport(items=[])
     view = found[1]
@@ -49,7 +49,7 @@ async def of_workspace(
     return types.WorkspaceDiagnosticReport(reports)
 
 
-async def _views(session: Session) -> list[View]:
+async def _views(session: Session) -> list[FileView]:
     return [view for checker in session for view in (await checker.current()).values()]
 
 
@@ -64,7 +64,7 @@ async def _news(session: Session) -> None:
             each.cancel()
 
 
-def _reports(views: Iterable[View], known: dict[str, str]) -> list[WorkspaceReport]:
+def _reports(views: Iterable[FileView], known: dict[str, str]) -> list[WorkspaceReport]:
     reports: list[WorkspaceReport] = []
     left = dict(known)
     for view in views:

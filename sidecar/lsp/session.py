@@ -13,7 +13,7 @@ from pygls.uris import from_fs_path, to_fs_path
 from sidecar.lsp import watching
 from sidecar.lsp.checker import Checker
 from sidecar.lsp.documents import Document
-from sidecar.lsp.folder import Folder, View
+from sidecar.lsp.folder import FileView, Folder, View
 from sidecar.lsp.publisher import Publisher
 from sidecar.lsp.translate import Encoding
 from sidecar.services.context import Context
@@ -43,11 +43,14 @@ class Session:
         publisher: Publisher,
     ) -> None:
         self.publisher = publisher
+        # Called when the results of another validation run are known.
+        self.renewed: Callable[[], object] = lambda: None
         self._open_context = open_context
         self._opening = opening
         self._units = units
         self._checkers: dict[str, Checker] = {}
         self._watchers: dict[str, Watcher] = {}
+        self._failing: dict[str, Watcher] = {}
         self._started = False
         self._follow_files = False
 
@@ -67,7 +70,7 @@ class Session:
         root = Path(path)
         context = self._open_context(root, self._opening)
         folder = Folder(uri, root, context, self._units)
-        self._checkers[uri] = Checker(folder, self.publisher.deliver, self.publisher.settled)
+        self._checkers[uri] = Checker(folder, self.publisher.deliver, partial(self._settled, uri))
         if self._started:
             self._begin(uri)
 
@@ -86,8 +89,23 @@ class Session:
         """Hear from a folder's watcher which of its files changed."""
         if not paths.isdisjoint(watching.SETTINGS_FILES):
             self._reload(checker)
+        if watching.reported(checker.folder) in paths:
+            checker.folder.tests.outdated()
         for path in paths:
             checker.touch(path)
+
+    def _settled(self, uri: str, checker: Checker) -> None:
+        """Watch the files in which tests fail, once it is known which they are."""
+        self.publisher.settled(checker)
+        tests = checker.folder.tests
+        if not tests.told():
+            return
+        if watcher := self._failing.pop(uri, None):
+            watcher.stop()
+        if tests.files:
+            changed = partial(self._on_disk, checker)
+            self._failing[uri] = watching.watch(checker.folder, changed, sorted(tests.files))
+        self.renewed()
 
     def remove(self, uri: str) -> None:
         """Forget a folder that the client closed, and what was found in it."""
@@ -96,9 +114,9 @@ class Session:
             for path in list(checker.folder.documents):
                 checker.folder.release(path)
             checker.close()
-        watcher = self._watchers.pop(uri, None)
-        if watcher:
-            watcher.stop()
+        for watcher in (self._watchers.pop(uri, None), self._failing.pop(uri, None)):
+            if watcher:
+                watcher.stop()
 
     def close(self) -> None:
         """Stop all work."""
@@ -117,12 +135,16 @@ class Session:
 
     def find(self, uri: str) -> tuple[Checker, str] | None:
         """The checker and the path of a file of a known kind, None for any other file."""
+        found = self.locate(uri)
+        return found if found and kind_of(found[1]) is not None else None
+
+    def locate(self, uri: str) -> tuple[Checker, str] | None:
+        """The checker and the path of any file in a folder, None for one outside of all."""
         found = [(c, path) for c in self if (path := c.folder.path_of(uri)) is not None]
         if not found:
             return None
         # The innermost folder owns a file that lies in several.
-        checker, path = min(found, key=lambda each: len(each[1]))
-        return (checker, path) if kind_of(path) is not None else None
+        return min(found, key=lambda each: len(each[1]))
 
     def take(self, document: Document) -> None:
         """Let an open text speak for its file."""
@@ -131,6 +153,10 @@ class Session:
             checker, path = found
             checker.folder.take(path, document)
             checker.touch(path)
+        elif located := self.locate(document.uri):
+            checker, path = located
+            checker.folder.others[path] = document
+            checker.typed(path)
 
     def release(self, document: Document) -> None:
         """Let the disk speak for a file again."""
@@ -138,6 +164,11 @@ class Session:
             checker, path = found
             checker.folder.release(path)
             checker.touch(path)
+        elif located := self.locate(document.uri):
+            checker, path = located
+            checker.folder.others.pop(path, None)
+            if path in checker.folder.tests.files:
+                checker.touch(path)
 
     def changed(self, uris: Iterable[str]) -> None:
         """Hear from the client which files changed on disk."""
@@ -154,6 +185,18 @@ class Session:
             return None
         checker, path = found
         view = (await checker.current()).get(path)
+        return (checker, view) if isinstance(view, View) else None
+
+    async def shown(self, uri: str) -> tuple[Checker, FileView] | None:
+        """What the client is to show in a file now, ours or not; None where that is nothing."""
+        found = self.locate(uri)
+        if not found:
+            return None
+        checker, path = found
+        view = (await checker.current()).get(path)
+        document = checker.folder.others.get(path)
+        if view is None and document:
+            view = checker.folder.failing(path, document)
         return (checker, view) if view else None
 
     def _follow(self, uri: str) -> tuple[Checker, str] | None:

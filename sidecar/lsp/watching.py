@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from lsprotocol import types
@@ -11,6 +11,7 @@ from pygls.lsp.server import LanguageServer
 
 from sidecar.domain.kind import Kind
 from sidecar.lsp.folder import Folder
+from sidecar.services.test_results import REPORTED
 from sidecar.workspace.layout import candidates
 from sidecar.workspace.watcher import Watcher
 
@@ -23,15 +24,23 @@ def watched(folder: Folder) -> list[str]:
     return [*(path for kind in Kind for path in candidates(kind, product)), *SETTINGS_FILES]
 
 
-def watch(folder: Folder, changed: Callable[[frozenset[str]], None]) -> Watcher:
-    """Tell on the running loop which of a folder's files changed on disk."""
+def reported(folder: Folder) -> str:
+    """The path of the file that changes when a validation run has ended."""
+    return f"{folder.context.workspace.state.folder}/{REPORTED}"
+
+
+def watch(
+    folder: Folder, changed: Callable[[frozenset[str]], None], paths: Sequence[str] = ()
+) -> Watcher:
+    """Tell on the running loop which files changed on disk: those named, else what matters."""
     loop = asyncio.get_running_loop()
 
     def tell(news: frozenset[str]) -> None:
         with suppress(RuntimeError):  # the loop is closed: the session is over
             loop.call_soon_threadsafe(changed, news)
 
-    watcher = Watcher(folder.context.workspace.root, watched(folder), tell)
+    wanted = paths or [*watched(folder), reported(folder)]
+    watcher = Watcher(folder.context.workspace.root, wanted, tell)
     watcher.start()
     return watcher
 

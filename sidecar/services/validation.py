@@ -147,7 +147,8 @@ def run_validation(context: Context, request: RunValidationRequest) -> RunValida
     if harness:
         validation_runs.refuse_second(context)
     checks = _checkups(context, request, target)
-    run = validation_runs.create(context, {"type": kind, "child": bool(harness)})
+    asked = {"type": kind, "child": bool(harness), **_narrowing(request, target)}
+    run = validation_runs.create(context, asked)
     run.save("checks.json", [check.model_dump() for check in checks])
     stopped = request.fail_fast and any(check.status in ("failed", "error") for check in checks)
     if harness and not stopped:
@@ -157,6 +158,12 @@ def run_validation(context: Context, request: RunValidationRequest) -> RunValida
     elif harness:
         run.save("request.json", {"type": kind, "child": False})
     return _result(run)
+
+
+def _narrowing(request: RunValidationRequest, target: str) -> dict[str, Any]:
+    """What keeps a run from looking at everything; results of others stay true beside it."""
+    options = request.validation_options or Options()
+    return {"target": target, "keyword": options.keyword, "fail_fast": request.fail_fast}
 
 
 def _target(context: Context, target: str | None) -> str:

@@ -121,6 +121,7 @@ def _check_data(check: Check) -> dict[str, Any]:
         "seconds": round(check.seconds, 4),
         "message": check.message,
         "hint": check.hint,
+        "quote": check.quote,
     }
 
 
