@@ -17,6 +17,7 @@ from sidecar.cli.visible import one_line
 from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.engine.executing import executed
 from sidecar.host import hosting
+from sidecar.host.shared import seen_by_editors
 from sidecar.mcp import http
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import FileReport
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the findings and the faces; with ``--once`` nothing is served or written."""
-    context = open_workspace(root_of(options))
+    context = seen_by_editors(open_workspace(root_of(options)))
     print(f"sidecar {__version__} beside {context.workspace.root}\n")
     _show(app.reports(context))
     print(f"\n{_faces(context)}", flush=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sidecar.host.link import ChannelLink
 from sidecar.host.shared import Shared
+from sidecar.lsp.applying import ConnectedEditor
 from sidecar.lsp.server import create
 from sidecar.lsp.session import Opening
 from sidecar.services.context import Context
@@ -36,8 +37,12 @@ class Editors:
         protocol.set_writer(bodies)
         reader = partial(_read, protocol.receive, protocol.ended.set, link)
         loop = asyncio.get_running_loop()
+        editor = ConnectedEditor(server, loop)
+        self._shared.editors.join(editor)
         threading.Thread(target=reader, args=(loop,), name="lsp-in", daemon=True).start()
         await protocol.ended.wait()
+        self._shared.editors.leave(editor)
+        editor.close()
         link.control({"exit": protocol.exit_code})
         server.close()
         bodies.finish()

@@ -19,7 +19,7 @@ from sidecar.cli.workspace import open_workspace
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.run import RunState
 from sidecar.host.server import Host
-from sidecar.host.shared import Shared
+from sidecar.host.shared import Shared, seen_by_editors
 from sidecar.services.context import Context
 from sidecar.workspace import logs
 
@@ -30,7 +30,7 @@ _ENDING_SECONDS = 10.0
 
 def run(root: str, folder: str, lock: int, listener: socket.socket) -> int:
     """Serve until nobody is connected any more; returns the exit code."""
-    context = open_workspace(Path(root))
+    context = seen_by_editors(open_workspace(Path(root)))
     logs.start(context.workspace.state)
     with _executed(context) as own:
         # Not asyncio.run: that waits for threads, and a tool that still runs cannot be stopped.

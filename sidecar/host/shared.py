@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sidecar.lsp.open_editors import ConnectedEditors
 from sidecar.services.context import Client, Context, Progress
 from sidecar.settings import Scope, Settings, load, scope_of
 from sidecar.workspace.user_dirs import UserDirs
@@ -19,7 +20,8 @@ class Shared:
     """The sidecar's workspace, and the other folders that its editors have open."""
 
     def __init__(self, context: Context) -> None:
-        self.context = context
+        self.editors = _editors_of(context)
+        self.context = replace(context, editors=self.editors)
         self._others: dict[Path, Workspace] = {}
 
     def context_for(self, client: Client, progress: Progress) -> Context:
@@ -38,6 +40,18 @@ class Shared:
         if workspace is None:
             workspace = self._others[real] = opened(root, settings)
         return Context(workspace, settings, client=Client(client))
+
+
+def seen_by_editors(context: Context) -> Context:
+    """The same view where editors that connect to this process can be asked to change a text."""
+    return replace(context, editors=_editors_of(context))
+
+
+def _editors_of(context: Context) -> ConnectedEditors:
+    known = context.editors
+    if isinstance(known, ConnectedEditors):
+        return known
+    return ConnectedEditors(context.workspace.overlays)
 
 
 def folder_settings(root: Path, options: dict[str, Any]) -> Settings:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
 
 from lsprotocol import types
 
-from sidecar.domain.edit import Edit
+from sidecar.domain.edit import Edit, difference
 from sidecar.domain.finding import Finding, Fix
 from sidecar.domain.source import Source, Span
 from sidecar.lsp.folder import Folder, View
 from sidecar.lsp.session import Session
-from sidecar.lsp.translate import to_span, to_text_edits
+from sidecar.lsp.translate import to_span, to_text_edits, to_workspace_edit
 from sidecar.services.fixes import fixed
 from sidecar.services.project import load_project
 
@@ -79,28 +78,12 @@ def _all_fixes(folder: Folder, view: View) -> list[Edit]:
     return difference(report.source, Source(after))
 
 
-def difference(before: Source, after: Source) -> list[Edit]:
-    """Edits of whole lines that turn one text into another and leave equal lines alone."""
-    old, new = before.lines, after.lines
-    starts = [*before.line_starts, len(before.text)]
-    return [
-        Edit(Span(starts[a], starts[b]), "".join(new[c:d]))
-        for tag, a, b, c, d in SequenceMatcher(None, old, new).get_opcodes()
-        if tag != "equal"
-    ]
-
-
 def _workspace_edit(
     folder: Folder, view: View, edits: Sequence[Edit], client: types.ClientCapabilities
 ) -> types.WorkspaceEdit:
     """Edits bound to the version that was checked, where the client can check that."""
     changes = to_text_edits(view.report.source, edits, folder.units)
-    workspace = client.workspace
-    support = workspace.workspace_edit if workspace else None
-    if not (support and support.document_changes):
-        return types.WorkspaceEdit(changes={view.uri: changes})
-    identifier = types.OptionalVersionedTextDocumentIdentifier(view.uri, view.version)
-    return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(identifier, changes)])
+    return to_workspace_edit(view.uri, view.version, changes, client)
 
 
 def _safe_fix(finding: Finding) -> Fix | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from lsprotocol import types
@@ -13,6 +14,7 @@ from pygls.lsp.server import LanguageServer
 from sidecar import __version__
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.lsp import code_actions, hover, lifeline, pull, watching
+from sidecar.lsp.documents import Document
 from sidecar.lsp.protocol import Protocol
 from sidecar.lsp.publisher import Pull, Push, can_pull
 from sidecar.lsp.session import OpenContext, Opening, Session
@@ -30,6 +32,8 @@ class Server(LanguageServer):
         super().__init__(NAME, __version__, protocol_cls=Protocol)
         self.open_context = open_context
         self.opened: Session | None = None
+        # They hear of every text that the client has changed.
+        self.followers: list[Callable[[Document], None]] = []
         self._lifeline: asyncio.Task[None] | None = None
 
     @property
@@ -130,6 +134,8 @@ def _handle_documents(server: Server) -> None:
     def changed(params: types.DidChangeTextDocumentParams) -> None:
         if document := documents.change(params):
             server.session.take(document)
+            for follow in server.followers:
+                follow(document)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def closed(params: types.DidCloseTextDocumentParams) -> None:

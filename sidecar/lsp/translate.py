@@ -96,3 +96,14 @@ def to_text_edits(
 ) -> list[types.TextEdit]:
     """Edits of one text as the client applies them."""
     return [types.TextEdit(to_range(source, edit.span, encoding), edit.text) for edit in edits]
+
+
+def to_workspace_edit(
+    uri: str, version: int | None, changes: list[types.TextEdit], client: types.ClientCapabilities
+) -> types.WorkspaceEdit:
+    """Edits of one document, bound to its version where the client can check that."""
+    support = client.workspace.workspace_edit if client.workspace else None
+    if not (support and support.document_changes):
+        return types.WorkspaceEdit(changes={uri: changes})
+    identifier = types.OptionalVersionedTextDocumentIdentifier(uri, version)
+    return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(identifier, changes)])

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.services.context import Context
 from sidecar.services.tool import Category, ChangeRequest, ChangeResult, tool
-from sidecar.services.unsaved import Stored, refuse_unsaved
+from sidecar.services.unsaved import NOT_SAVED, Stored, present, update
 from sidecar.workspace import paths
 from sidecar.workspace.backups import FOLDER, Backup
 from sidecar.workspace.files import Content
@@ -123,7 +123,9 @@ class RestoreFile(ChangeResult):
             return "\n".join([f"{self.file_path}: {self.total} backups, newest first", *lines])
         undo = f" Undo: restore {self.current_backup_created}." * bool(self.current_backup_created)
         verb = "now has" if self.operation == "restored" else "already had"
-        return f"{self.mood}{self.file_path} {verb} the content of {self.restored_from}.{undo}"
+        told = f"{self.mood}{self.file_path} {verb} the content of {self.restored_from}.{undo}"
+        shown = self.stored == "editor" and self.operation == "restored" and not self.dry_run
+        return f"{told} {NOT_SAVED}" if shown else told
 
 
 @tool(title="Restore a file", category=Category.FILESYSTEM, destructive=True)
@@ -141,19 +143,19 @@ def restore_file(context: Context, request: RestoreFileRequest) -> RestoreFile:
     found = workspace.backups.list(path)
     if request.list:
         return _listed(path, found)
-    current = workspace.files.read(path) if workspace.files.exists(path) else None
+    current = present(context, path)
     backup = _chosen(context, path, request, found, current)
     data = workspace.backups.read(backup)
     reason = "restore" if request.create_backup_before_restore else None
-    refuse_unsaved(workspace, path, current)
-    written = workspace.files.write(path, data, backup=reason)
+    done = update(context, path, lambda _: data, backup=reason)
+    written = done.written
     return RestoreFile(
         file_path=path,
         operation="restored" if written.changed else "unchanged",
         restored_from=backup.id,
         etag=written.sha256,
         current_backup_created=written.backup_id,
-        stored="disk",
+        stored=done.stored,
         total=len(found),
         backups=[],
     )

@@ -24,6 +24,7 @@ from sidecar.services.project import MAX_STATE_FILE_BYTES, load_project
 from sidecar.services.schedule_runs import SCHEDULE_KEY
 from sidecar.services.task_queue import OPEN, TaskQueue
 from sidecar.services.tool import Category, ChangeRequest, ChangeResult, tool
+from sidecar.services.unsaved import present, update
 from sidecar.settings import Settings, load
 from sidecar.workspace import leftovers
 from sidecar.workspace.files import Content
@@ -154,22 +155,27 @@ def _file(sync: _Sync, kind: Kind) -> ComponentReport:
     workspace, settings = sync.context.workspace, sync.context.settings
     path = workspace.path(kind, settings.product)
     report = ComponentReport(checked=[path])
-    if workspace.overlays.get(path) is not None:
+    try:
+        content = present(sync.context, path, limit=MAX_STATE_FILE_BYTES)
+    except SidecarError as error:
+        if error.code is not ErrorCode.CONFLICT:
+            raise
         report.problems.append(f"{path} is open in an editor with unsaved text and is left alone")
         return report
-    if not workspace.files.exists(path):
+    if content is None:
         return _created(sync, kind, path, report)
     try:
-        text = workspace.files.read(path, limit=MAX_STATE_FILE_BYTES).data.decode("utf-8")
+        text = content.data.decode("utf-8")
     except UnicodeDecodeError as error:
         report.problems.append(f"{path} is not UTF-8 text at byte {error.start}; it is left alone")
         return report
     repaired, applied = fixed(kind, path, text, sync.project, settings)
     if repaired != text and not sync.dry_run:
-        workspace.files.update(path, _repair(sync, kind, path), backup="sync")
+        update(sync.context, path, _repair(sync, kind, path), backup="sync")
     if repaired != text:
+        place = f"{path} (in the editor, not saved)" if content.source == "editor" else path
         counts = dict.fromkeys(f"{each.code} {each.title}" for each in applied)
-        report.changed += [f"{path}: {each}" for each in counts]
+        report.changed += [f"{place}: {each}" for each in counts]
     left = diagnose(kind, path, repaired, sync.project, settings)
     for finding in left.findings:
         if finding.severity is Severity.ERROR:

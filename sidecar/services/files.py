@@ -23,8 +23,8 @@ from sidecar.services.context import Context
 from sidecar.services.diagnosis import decoded, diagnose
 from sidecar.services.project import load_project
 from sidecar.services.tool import Category, ChangeRequest, ChangeResult, Request, Result, tool
-from sidecar.services.unsaved import Stored, refuse_unsaved
-from sidecar.workspace.files import Content, Written
+from sidecar.services.unsaved import NOT_SAVED, Stored, Update, present, update
+from sidecar.workspace.files import Content
 from sidecar.workspace.layout import kind_of
 
 _MEGABYTE = 1_000_000
@@ -226,7 +226,9 @@ class WriteProjectFile(ChangeResult):
         counts = f"+{self.lines_added} -{self.lines_removed} lines, {self.size} bytes"
         backup = f" Backup: {self.backup_id}." if self.backup_id else ""
         diff = f"\n{self.diff}" if self.diff else ""
-        return f"{done}: {self.file_path} ({counts}, etag {self.etag}).{backup}{diff}"
+        shown = self.stored == "editor" and self.operation != "unchanged" and not self.dry_run
+        where = f" {NOT_SAVED}" if shown else ""
+        return f"{done}: {self.file_path} ({counts}, etag {self.etag}).{backup}{where}{diff}"
 
 
 @tool(title="Write a file", category=Category.FILESYSTEM, destructive=True)
@@ -243,15 +245,16 @@ def write_project_file(context: Context, request: WriteProjectFileRequest) -> Wr
     files = context.workspace.files
     path = files.locate(request.file_path)
     added = _encoded(request)
-    current = _current(context, path)
-    _refuse_stale(context, request, path, current)
+    current = present(context, path)
+    _refuse_stale(request, path, current)
     before = current.data if current else b""
     after = before + added if request.append else added
     _refuse_new_errors(context, path, before, after)
     operation = _operation(request, current, after)
-    written = None
+    kept = None
     if not request.dry_run and operation != "unchanged":
-        written = _stored(context, request, path, added, current)
+        kept = _stored(context, request, path, added, current)
+    written = kept.written if kept else None
     difference = _difference(path, before, after, request)
     return WriteProjectFile(
         file_path=path,
@@ -263,18 +266,10 @@ def write_project_file(context: Context, request: WriteProjectFileRequest) -> Wr
         backup_id=written.backup_id if written else None,
         lines_added=difference.added,
         lines_removed=difference.removed,
+        stored=kept.stored if kept else current.source if current else "disk",
         dry_run=request.dry_run,
         diff=difference.diff if request.dry_run else None,
     )
-
-
-def _current(context: Context, path: str) -> Content | None:
-    try:
-        return context.workspace.files.read(path)
-    except SidecarError as error:
-        if error.code is not ErrorCode.NOT_FOUND:
-            raise
-        return None
 
 
 def _encoded(request: WriteProjectFileRequest) -> bytes:
@@ -286,15 +281,12 @@ def _encoded(request: WriteProjectFileRequest) -> bytes:
         raise SidecarError(ErrorCode.INVALID, message, hint="Use utf-8.") from None
 
 
-def _refuse_stale(
-    context: Context, request: WriteProjectFileRequest, path: str, current: Content | None
-) -> None:
+def _refuse_stale(request: WriteProjectFileRequest, path: str, current: Content | None) -> None:
     found = current.sha256 if current else None
     if request.if_match is not None and request.if_match != found:
         now = f"its etag is now {found}" if found else "it does not exist"
         message = f"`{path}` is not as expected: {now}."
         raise SidecarError(ErrorCode.CONFLICT, message, hint="Read it again, then repeat.")
-    refuse_unsaved(context.workspace, path, current)
 
 
 def _operation(
@@ -313,13 +305,12 @@ def _stored(
     path: str,
     added: bytes,
     current: Content | None,
-) -> Written:
+) -> Update:
     files = context.workspace.files
     reason = "write" if request.create_backup else None
     expected = current.sha256 if current else None
 
     def changed(now: Content | None) -> bytes:
-        refuse_unsaved(context.workspace, path, now)
         if request.append:
             return (now.data if now else b"") + added
         if (now.sha256 if now else None) != expected:
@@ -330,7 +321,7 @@ def _stored(
     if not request.ensure_directory and not files.exists(path.rpartition("/")[0]):
         message = f"The folder of `{path}` does not exist."
         raise SidecarError(ErrorCode.NOT_FOUND, message, hint="Set ensure_directory.")
-    return files.update(path, changed, backup=reason)
+    return update(context, path, changed, backup=reason)
 
 
 def _errors(context: Context, kind: Kind, path: str, data: bytes) -> Counter[tuple[str, str]]:

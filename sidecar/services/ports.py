@@ -7,6 +7,7 @@ from typing import Protocol
 
 from sidecar.domain.edit import Edit
 from sidecar.domain.run import RunRecord, RunRequest, RunState
+from sidecar.workspace.overlays import Overlay
 
 
 class RunQueue(Protocol):
@@ -49,11 +50,16 @@ class RunQueue(Protocol):
 class OpenEditors(Protocol):
     """The editors that are connected to this sidecar; safe to call from any thread but theirs."""
 
-    def apply(self, path: str, edits: Sequence[Edit], *, label: str, version: int | None) -> bool:
+    def apply(self, path: str, edits: Sequence[Edit], *, label: str, overlay: Overlay) -> bool:
         """Change an open document by its editor, for it to show and undo; False if it refused.
 
-        ``edits`` are spans of the text that the overlay of ``path`` holds at ``version``.
+        ``edits`` are spans of the text of ``overlay``; where the editor shows another by now,
+        nothing is changed. True means that the text that it shows was seen to have been changed.
+        Raises E_CONFLICT where that cannot be told.
         """
+
+    def takes(self, path: str, *, overlay: Overlay) -> bool:
+        """Whether an editor that lets others change its texts shows this one."""
 
     def notify(self, message: str) -> None:
         """Show a person a message in every connected editor."""

@@ -29,7 +29,7 @@ from sidecar.services.project import load_project
 from sidecar.services.schedule_fields import complaints, invalid, normalised
 from sidecar.services.schedule_plan import path_of, read, sound, stamp, unknown
 from sidecar.services.tool import ChangeRequest
-from sidecar.services.unsaved import refuse_unsaved
+from sidecar.services.unsaved import update
 from sidecar.workspace.files import Content
 
 MAX_PROBLEMS = 50
@@ -188,14 +188,12 @@ def _delete(request: ScheduleChange, file: SchedulesFile) -> Proposal:
 
 
 def _written(context: Context, request: ScheduleChange, propose: Propose) -> dict[str, Any]:
-    """Propose on what is stored, check the whole result, and write it under the file's lock."""
+    """Propose on what is stored, check the whole result, and put it where the file is edited."""
     path = path_of(context)
-    files = context.workspace.files
     project = load_project(context.workspace, context.settings, context.clock(), kinds=[Kind.MODES])
     made: list[Proposal] = []
 
     def replaced(current: Content | None) -> bytes | None:
-        refuse_unsaved(context.workspace, path, current)
         _match(request, path, current)
         file = _stored(context, request, path, current)
         proposal = propose(file)
@@ -208,8 +206,8 @@ def _written(context: Context, request: ScheduleChange, propose: Propose) -> dic
         _verify(proposal, text, path, project, check_mode=check_mode)
         return None if request.dry_run else text.encode()
 
-    written = files.update(path, replaced, backup="manage_schedules")
-    proposal = made[0]
+    done = update(context, path, replaced, backup="manage_schedules")
+    proposal, written = made[0], done.written
     return {
         "schedule_id": proposal.schedule_id,
         "changed": written.changed,
@@ -218,6 +216,7 @@ def _written(context: Context, request: ScheduleChange, propose: Propose) -> dic
         "after": proposal.after,
         "backup_id": written.backup_id,
         "etag": written.sha256 or None,
+        "stored": done.stored,
     }
 
 

@@ -15,7 +15,7 @@ from sidecar.services.schedule_changes import ScheduleChange, change
 from sidecar.services.schedule_plan import Planned, planned, read, stamp, unknown
 from sidecar.services.schedule_runs import LastRun, ScheduleRuns
 from sidecar.services.tool import Category, ChangeResult, Request, Result, tool
-from sidecar.services.unsaved import Stored
+from sidecar.services.unsaved import NOT_SAVED, Stored
 
 PREVIEW = 200
 MAX_PROBLEMS = 50
@@ -69,7 +69,7 @@ class ScheduleStatus(Result):
             lines.append(f"and {unlisted} more problems")
         if self.next_cursor:
             lines.append(f"More with cursor {self.next_cursor}.")
-        return "\n".join([*lines, f"etag {self.etag}"])
+        return "\n".join([*lines, f"from {self.source}, etag {self.etag}"])
 
 
 def _line(view: dict[str, Any]) -> str:
@@ -234,6 +234,8 @@ class ScheduleChanged(ChangeResult):
         names = self.before | self.after
         lines += [f"{n}: {self.before.get(n)!r} -> {self.after.get(n)!r}" for n in names]
         lines += self.problems
+        if self.stored == "editor" and self.changed and not self.dry_run:
+            lines.append(NOT_SAVED)
         backup = f", backup {self.backup_id}" if self.backup_id else ""
         return "\n".join([*lines, f"{self.path}, etag {self.etag}{backup}"])
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from sidecar.services.context import Context
+from sidecar.services.unsaved import UnchangedEditors
 from sidecar.workspace.rehearsal import rehearsed
 
 
@@ -104,12 +105,18 @@ class Tool(Generic[Q, R]):
         """Run the function; a dry run on a workspace that keeps nothing."""
         if not (isinstance(request, ChangeRequest) and request.dry_run):
             return self.function(context, request)
-        result = self.function(replace(context, workspace=rehearsed(context.workspace)), request)
+        result = self.function(rehearsal(context), request)
         return result.model_copy(update={"dry_run": True})
 
     def call(self, context: Context, arguments: dict[str, Any]) -> R:
         """Validate the arguments, then run the function; raises ValidationError, SidecarError."""
         return self(context, self.request.model_validate(arguments))
+
+
+def rehearsal(context: Context) -> Context:
+    """The same view where nothing is kept and no editor is changed."""
+    editors = UnchangedEditors(context.editors) if context.editors else None
+    return replace(context, workspace=rehearsed(context.workspace), editors=editors)
 
 
 def tool(

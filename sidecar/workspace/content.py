@@ -13,6 +13,7 @@ from typing import Literal
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.workspace import replacing, trouble
 from sidecar.workspace.directories import Tree
+from sidecar.workspace.overlays import Overlay
 from sidecar.workspace.replacing import Stamp
 from sidecar.workspace.store import Record
 
@@ -72,6 +73,12 @@ class Besides:
     def missing(self) -> list[tuple[str, bytes]]:
         """The pieces that no try has appended yet."""
         return [piece for piece in self.appends if piece not in self.appended]
+
+
+def of_editor(path: str, overlay: Overlay) -> Content:
+    """What an editor shows as it would be saved."""
+    data = overlay.text.encode("utf-8", "replace")
+    return Content(path, data, sha256(data).hexdigest(), overlay.changed, 0o644, "editor")
 
 
 def load(tree: Tree, path: str, limit: int) -> tuple[Content, os.stat_result]:

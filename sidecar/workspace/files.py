@@ -7,13 +7,12 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from typing import TypeVar
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.workspace import paths, replacing, trouble
 from sidecar.workspace.backups import Backups
-from sidecar.workspace.content import MAX_BYTES, Besides, Change, Content, Written, load
+from sidecar.workspace.content import MAX_BYTES, Besides, Change, Content, Written, load, of_editor
 from sidecar.workspace.directories import Tree
 from sidecar.workspace.journal import Journal
 from sidecar.workspace.locking import Locks
@@ -84,14 +83,15 @@ class Files:
         With ``prefer_editor`` the text of an open editor is answered in place of the disk's.
         """
         most = MAX_BYTES if limit is None else limit
-        edited = self._edited(paths.clean(path)) if prefer_editor else None
         try:
             saved = self._resolved(path, lambda real: load(self.tree, real, most)[0])
         except SidecarError:
+            edited = self._edited(path, None) if prefer_editor else None
             if edited is None:
                 raise
             return edited
-        return saved if edited is None or edited.data == saved.data else edited
+        edited = self._edited(path, saved.data) if prefer_editor else None
+        return edited or saved
 
     def head(self, path: str, size: int) -> bytes:
         """At most the first ``size`` bytes of a file, however long it is; raises E_NOT_FOUND."""
@@ -105,13 +105,13 @@ class Files:
 
         return self._resolved(path, read)
 
-    def _edited(self, path: str) -> Content | None:
-        overlay = self.overlays.get(path)
+    def _edited(self, path: str, saved: bytes | None) -> Content | None:
+        named = paths.clean(path)
+        overlay = self.overlays.unsaved(named, saved)
         if overlay is None:
             return None
-        self.policy.check(path)
-        data = overlay.text.encode("utf-8", "replace")
-        return Content(path, data, sha256(data).hexdigest(), overlay.changed, 0o644, "editor")
+        self.policy.check(named)
+        return of_editor(named, overlay)
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there; raises E_PATH_OUTSIDE, E_PROTECTED, E_IO."""

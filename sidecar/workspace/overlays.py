@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,6 +40,14 @@ class Overlays:
         """The open document at a path as it was last changed, or None where the disk speaks."""
         held = self._texts.get(path)
         return None if held is None else next(reversed(held.values()))
+
+    def unsaved(self, path: str, saved: bytes | None) -> Overlay | None:
+        """The newest open text that differs from what is saved; None where no editor has one."""
+        known = None if saved is None else saved.removeprefix(codecs.BOM_UTF8)
+        for overlay in reversed(self._texts.get(path, {}).values()):
+            if overlay.text.encode("utf-8", "replace") != known:
+                return overlay
+        return None
 
     def remove(self, path: str, *, owner: object = None) -> None:
         """Forget a document that an editor has closed; another editor may still hold it."""

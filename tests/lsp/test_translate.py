@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lsprotocol import types
 
-from sidecar.domain.edit import Edit, apply_edits
+from sidecar.domain.edit import Edit, apply_edits, difference
 from sidecar.domain.finding import Finding, Fix, Severity
 from sidecar.domain.source import Source, Span
-from sidecar.lsp.code_actions import difference
 from sidecar.lsp.documents import Document, Documents
 from sidecar.lsp.translate import Encoding, encoding, to_diagnostic, to_offset, to_range, to_span
 
@@ -124,4 +123,4 @@ def test_a_document_is_found_however_its_address_is_encoded() -> None:
 def test_edits_of_one_insertion_keep_the_rest() -> None:
     edits = difference(Source("a\nb\nc\n"), Source("a\nx\nc\n"))
 
-    assert edits == [Edit(Span(2, 4), "x\n")]
+    assert edits == [Edit(Span(2, 3), "x")]
