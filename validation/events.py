@@ -114,6 +114,8 @@ class EventStream:
             case "phase" if event["id"] in self.tests:
                 self.tests[event["id"]].take(event)
             case "finish" if event["id"] in self.tests:
+                if "outcome" in event:
+                    self.tests[event["id"]].take(event)
                 self.tests[event["id"]].finished = True
             case "warning":
                 self.warnings.append(event["message"])

@@ -83,16 +83,15 @@ def _argv(
         "events": str(folder / "events.ndjson"),
         "keep_path": run.plan.keep_path,
         "benchmark_storage": (folder / "benchmarks").as_uri(),
+        "stall": run.plan.stall_seconds * 0.9,
     }
     if _measures(run, stage, python):
         options["coverage"] = str(folder / "coverage.json")
-    stall = run.plan.stall_seconds
     arguments = [
         f"--junitxml={folder / 'junit.xml'}",
         "--junitprefix=",
         *("-o", "junit_family=xunit1", "-o", "junit_duration_report=total"),
         *("-o", f"cache_dir={folder / 'pytest_cache'}"),
-        *("-o", f"faulthandler_timeout={stall * 0.9:g}"),
     ]
     if stage.kind == "benchmark":
         options |= {"speed": True, "only": list(only)}

@@ -104,3 +104,54 @@ def test_a_test_that_forges_or_spoils_the_stream_changes_no_count(
     assert answer.statuses()["test_a.py::test_passes"] == "passed"
     assert answer.statuses()["test_a.py::test_fails"] == "failed"
     assert answer.code == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a hang is ended otherwise there")
+def test_a_test_that_hangs_after_quick_ones_leaves_what_its_threads_did(
+    project, validate, tmp_path: Path
+):
+    """And a quick test before it neither takes nor shortens its time."""
+    root = project({
+        "test_a.py": "import time\ndef test_quick():\n    time.sleep(0.4)\n"
+                     "def test_hangs():\n    time.sleep(1000)\n",
+        "pyproject.toml": "[tool.sidecar.validation]\nstall = 2\n",
+    })  # fmt: skip
+    answer = validate(root, f"--artefacts={tmp_path / 'run'}")
+
+    told = (tmp_path / "run/pytest/output.log").read_text()
+    assert answer.statuses()["test_a.py::test_hangs"] == "error"
+    assert told.count("Timeout (") == 1
+    assert "in test_hangs" in told
+    assert "in test_quick" not in told
+
+
+def test_a_test_is_told_by_its_start_and_its_end_unless_a_phase_went_wrong(
+    project, validate, tmp_path: Path
+):
+    text = """
+        import pytest
+
+        @pytest.fixture
+        def breaks():
+            yield
+            assert 0, "after it"
+
+        def test_passes():
+            pass
+
+        def test_passes_and_breaks(breaks):
+            pass
+    """
+    answer = validate(project({"test_a.py": text}), f"--artefacts={tmp_path / 'run'}")
+
+    lines = (tmp_path / "run/pytest/events.ndjson").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    of_one = [e["event"] for e in events if e.get("id") == "test_a.py::test_passes"]
+    assert of_one == ["start", "finish"]
+    of_other = [e for e in events if e.get("id") == "test_a.py::test_passes_and_breaks"]
+    phases = [(e["when"], e["outcome"]) for e in of_other if e["event"] == "phase"]
+    assert phases == [("setup", "passed"), ("call", "passed"), ("teardown", "failed")]
+    assert answer.statuses() == {
+        "test_a.py::test_passes": "passed",
+        "test_a.py::test_passes_and_breaks": "error",
+    }

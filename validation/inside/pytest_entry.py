@@ -7,6 +7,7 @@ or a hang loses nothing that was known before.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import sys
@@ -39,6 +40,7 @@ class Measurement:
     def finish(self) -> None:
         """Stop measuring, join the data of child processes, write the JSON report."""
         self._coverage.stop()
+        gc.freeze()  # all that the tests left would be looked through again and again
         self._coverage.save()
         try:
             if self._coverage.get_option("run:parallel"):
@@ -72,9 +74,15 @@ def main() -> int:
     except ImportError:
         return NO_PYTEST
     own = plugins("pytest_events")
+    if importlib.util.find_spec("xdist"):  # its workers know no plugin of ours
+        arguments += ["-o", f"faulthandler_timeout={options['stall']:g}"]
+        options["stall"] = 0
     sys.argv = ["pytest", *arguments]
     quiet = own.Quiet(measures=measurement is not None, storage=options["benchmark_storage"])
     chosen = [own.Events(options["events"]), quiet]
+    if options["stall"]:
+        arguments += ["-o", "faulthandler_timeout=0"]
+        chosen.append(own.Stalls(options["stall"]))
     if options.get("speed"):
         benchmarks = plugins("pytest_benchmarks").Benchmarks
         chosen.append(benchmarks(options["events"], options["only"]))
