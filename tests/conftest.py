@@ -53,7 +53,7 @@ def user_directory(
     for place in (folder / "run").glob("*"):
         link = seat.ask(Place("", str(place)), {"face": "stop"})
         if link is not None:
-            link.stream.read()
+            sum(1 for _ in link.frames())
             link.close()
 
 

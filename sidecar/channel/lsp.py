@@ -74,26 +74,26 @@ class Editor:
             covered = False  # the sidecar will say what is wrong with it
         return [], connected or not covered
 
-    def told(self, body: bytes) -> tuple[bool, list[bytes]]:
+    def told(self, body: bytes) -> tuple[list[bytes], list[bytes]]:
         """Note an answer or what the sidecar asks and shows."""
         if _PUBLISH in body[-200:] or _PUBLISH in body[:200]:
             self._published(parsed(body))
-            return True, []
+            return [body], []
         message = parsed(body)
         number = request_id(message)
         if "method" in message:
             if _REGISTER in body and self._knows(message):
-                return False, [encoded({"jsonrpc": "2.0", "id": number, "result": None})]
-            return True, []
+                return [], [encoded({"jsonrpc": "2.0", "id": number, "result": None})]
+            return [body], []
         if is_own(number):
-            return False, []
+            return [], []
         if number is not None:
             method = self._under_way.pop(number, None)
             if method == "initialize" and "result" in message:
                 self._greeted = True
                 told = message["result"].get("capabilities", {})
                 self._units = told.get("positionEncoding", "utf-16")
-        return True, []
+        return [body], []
 
     def lost(self, reason: str, unsent: bytes | None = None) -> list[bytes]:
         """An error for each request that nobody will answer now."""

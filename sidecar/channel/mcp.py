@@ -26,7 +26,17 @@ from sidecar.channel.opening import (
 )
 
 GONE = -32000
-_ANSWER = re.compile(rb'\{"jsonrpc":"2\.0","id":(-?\d+|"(?:[^"\\]|\\.)*"),"(result|error)":')
+# A call as clients write it, from its head or its head and end; any other is parsed whole.
+_CALL = re.compile(
+    rb'\{"jsonrpc": ?"2\.0", ?"id": ?(-?\d{1,15}), ?"method": ?"tools/call", ?"params": ?\{'
+    rb'|\{"method":"tools/call","params":\{.*"jsonrpc":"2\.0","id":(-?\d{1,15})\}$',
+    re.DOTALL,
+)
+_UPDATED = "notifications/resources/updated"
+_CALLING: Json = {"method": "tools/call"}
+_ANSWER = re.compile(
+    rb'\{"jsonrpc":"2\.0","id":(?:(-?\d{1,15})|(-?\d+|"(?:[^"\\]|\\.)*")),"(result|error)":'
+)
 _CHANGES = (
     ("tools", "toolsListChanged"),
     ("prompts", "promptsListChanged"),
@@ -59,6 +69,10 @@ class Agent:
 
         Where its lists are others, it says so a moment later, and the client is told of it.
         """
+        call = _CALL.match(body) if body is not None else None
+        if call is not None:
+            self._under_way[int(call[1] or call[2])] = _CALLING
+            return [], True
         message = parsed(body)
         method, number = message.get("method"), request_id(message)
         answer = self._answers.to(message)
@@ -84,19 +98,21 @@ class Agent:
         self._under_way[number] = _kept(method, message)
         return [], True
 
-    def told(self, body: bytes) -> tuple[bool, list[bytes]]:
+    def told(self, body: bytes) -> tuple[list[bytes], list[bytes]]:
         """Note what was answered; what answers the channel itself is not passed on."""
         found = _ANSWER.match(body)
         if found is None:
-            return not self._is_second_acknowledgement(body), []
-        number = json.loads(found[1])
-        if is_own(number):
-            return False, []
+            return self._unanswering(body), []
+        number = int(found[1]) if found[1] else json.loads(found[2])
         asked = self._under_way.pop(number, None)
+        if asked is _CALLING:
+            return [body], []
+        if is_own(number):
+            return self._watched_again(str(number).removeprefix(OWN)), []
         self._listening.pop(number, None)
-        if asked is not None and found[2] == b"result":
+        if asked is not None and found[3] == b"result":
             self._noted(asked)
-        return True, []
+        return [body], []
 
     def lost(self, reason: str, unsent: bytes | None = None) -> list[bytes]:
         """An error for each call that nobody will answer now."""
@@ -166,17 +182,26 @@ class Agent:
         elif method == "resources/unsubscribe":
             self._subscribed.pop(uri, None)
 
-    def _is_second_acknowledgement(self, body: bytes) -> bool:
-        """Whether the client has been told already that its stream has begun."""
+    def _watched_again(self, uri: str) -> list[bytes]:
+        """That a resource may have changed while no sidecar watched it."""
+        if uri not in self._subscribed:
+            return []
+        return [encoded(notification(_UPDATED, params={"uri": uri}))]
+
+    def _unanswering(self, body: bytes) -> list[bytes]:
+        """What is no answer; for a second word that a stream has begun, what it may have missed."""
         if ACKNOWLEDGED.encode() not in body[:200]:
-            return False
+            return [body]
         message = parsed(body)
         number = (message.get("params") or {}).get("_meta", {}).get(SUBSCRIPTION)
         if message.get("method") != ACKNOWLEDGED or number not in self._listening:
-            return False
-        known = number in self._acknowledged
-        self._acknowledged.add(number)
-        return known
+            return [body]
+        if number not in self._acknowledged:
+            self._acknowledged.add(number)
+            return [body]
+        uris = message["params"].get("notifications", {}).get("resourceSubscriptions") or []
+        meta = {SUBSCRIPTION: number}
+        return [encoded(notification(_UPDATED, params={"uri": uri, "_meta": meta})) for uri in uris]
 
 
 def _kept(method: str, message: Json) -> Json:

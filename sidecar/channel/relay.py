@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from sidecar.channel.frames import CONTROL, DRAINED, END, MESSAGE, TOO_LONG, frame, frames
+from sidecar.channel.frames import CONTROL, DRAINED, END, MESSAGE, TOO_LONG, frame
 from sidecar.channel.message import Json, parsed
 from sidecar.channel.seat import Link, Unavailable
 
@@ -32,8 +32,8 @@ class Dialect(Protocol):
     def took(self, body: Body, *, connected: bool) -> tuple[list[bytes], bool]:
         """Note a message of the client: what to answer at once, and whether to pass it on."""
 
-    def told(self, body: bytes) -> tuple[bool, list[bytes]]:
-        """Note a message of the sidecar: whether to pass it on, and what to answer the sidecar."""
+    def told(self, body: bytes) -> tuple[list[bytes], list[bytes]]:
+        """Note a message of the sidecar: what the client is told, and the sidecar answered."""
 
     def lost(self, reason: str, unsent: Body = None) -> list[bytes]:
         """What the client is told when the sidecar is gone that has all but the ``unsent``."""
@@ -73,6 +73,8 @@ class Relay:
         self._link: Link | None = None
         self._waiting: list[Body] = []
         self._began = False
+        # Nobody connects before the client asks for something.
+        self._resting = False
 
     def begin(self) -> None:
         """Find or start a sidecar, beside."""
@@ -90,7 +92,8 @@ class Relay:
                     self._fail(_WORDS["died"], unsent=body)
                 if self._link is None:
                     self._waiting.append(body)
-            self._asked.notify_all()
+            if self._resting:
+                self._asked.notify_all()
 
     def end(self) -> None:
         """The client has gone: give what is nearly answered a moment."""
@@ -123,7 +126,7 @@ class Relay:
         with self._turn:
             self._pass_on(link)
         reason = "died"
-        for kind, body in frames(link.stream):
+        for kind, body in link.frames():
             if kind == MESSAGE:
                 self._relay(link, body)
             elif kind == CONTROL:
@@ -149,9 +152,9 @@ class Relay:
         self._began = True
 
     def _relay(self, link: Link, body: bytes) -> None:
-        passed, back = self._dialect.told(body)
-        if passed:
-            self._tell(body)
+        told, back = self._dialect.told(body)
+        for each in told:
+            self._tell(each)
         for each in back:
             link.send(frame(MESSAGE, each))
 
@@ -180,8 +183,10 @@ class Relay:
 
     def _wait_for_client(self) -> None:
         with self._turn:
+            self._resting = True
             while not self._waiting:
                 self._asked.wait()
+            self._resting = False
 
 
 _WORDS = {
@@ -209,11 +214,11 @@ def written(descriptor: int, lock: threading.Lock, code: int) -> Callable[[bytes
     """Write whole messages to the client; one that no longer reads ends the process."""
 
     def write(data: bytes) -> None:
-        rest = memoryview(data)
         with lock:
             try:
-                while rest:
-                    rest = rest[os.write(descriptor, rest) :]
+                sent = os.write(descriptor, data)
+                while sent < len(data):
+                    sent += os.write(descriptor, memoryview(data)[sent:])
             except OSError:
                 os._exit(code)
 

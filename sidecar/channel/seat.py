@@ -13,11 +13,10 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import BinaryIO, cast
+from collections.abc import Callable, Iterator, Mapping
 
 from sidecar import __version__
-from sidecar.channel.frames import MOST_GREETING_BYTES, PROTOCOL, line
+from sidecar.channel.frames import PROTOCOL, first_line, frames, line
 from sidecar.channel.message import Json
 from sidecar.channel.place import Place, prepare
 
@@ -51,13 +50,17 @@ class Unavailable(Exception):  # noqa: N818 - a state, told to the client in its
 class Link:
     """A connection to a sidecar that has accepted the greeting."""
 
-    def __init__(self, connection: socket.socket, stream: BinaryIO, answer: Json) -> None:
+    def __init__(self, connection: socket.socket, answer: Json, read: bytes = b"") -> None:
         self.connection = connection
-        self.stream = stream
         self.answer = answer
+        self._read = read
+
+    def frames(self) -> Iterator[tuple[bytes, bytes]]:
+        """What the sidecar says, until it ends."""
+        return frames(self.connection, self._read)
 
     def send(self, data: bytes) -> bool:
-        """Send; False where the sidecar has gone, which its stream tells too."""
+        """Send; False where the sidecar has gone, which the end of its frames tells too."""
         try:
             self.connection.sendall(data)
         except OSError:
@@ -66,7 +69,6 @@ class Link:
 
     def close(self) -> None:
         """Let the sidecar know that nobody is here any more."""
-        self.stream.close()
         self.connection.close()
 
 
@@ -234,18 +236,16 @@ def _connected(place: Place) -> socket.socket | None:
 
 def greeted(connection: socket.socket, hello: Json) -> Link | None:
     """The link with the sidecar's answer; None where it went away without one."""
-    stream = connection.makefile("rb", 65_536)
     try:
         connection.settimeout(START_SECONDS)
         connection.sendall(line(hello))
-        told = stream.readline(MOST_GREETING_BYTES)
+        told, rest = first_line(connection)
         connection.settimeout(None)
         answer = json.loads(told)
     except (OSError, ValueError):
-        stream.close()
         connection.close()
         return None
-    return Link(connection, cast("BinaryIO", stream), answer)
+    return Link(connection, answer, rest)
 
 
 def _why(place: Place) -> str:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, BinaryIO
+from typing import Any
 
 from sidecar.channel.frames import CONTROL, DRAINED, END, MESSAGE, frame, frames, line
 
@@ -21,7 +21,7 @@ class ChannelLink:
     Whatever sends may be called by any thread, and waits for a client that reads slowly.
     """
 
-    def __init__(self, hello: Json, connection: socket.socket, stream: BinaryIO) -> None:
+    def __init__(self, hello: Json, connection: socket.socket, read: bytes = b"") -> None:
         self.hello = hello
         self.since = time.time()
         self.client = ""
@@ -30,7 +30,7 @@ class ChannelLink:
         # Set by whoever serves the link: the calls that were not answered yet.
         self.under_way: Callable[[], list[str]] = list
         self._connection = connection
-        self._stream = stream
+        self._read = read
         self._sending = threading.Lock()
         self._drained = threading.Event()
 
@@ -61,7 +61,7 @@ class ChannelLink:
     def messages(self) -> Iterator[list[bytes | None]]:
         """The client's messages until its end; None stands for one over the limit."""
         try:
-            for kind, body in frames(self._stream):
+            for kind, body in frames(self._connection, self._read):
                 if kind == END:
                     return
                 if kind == DRAINED:

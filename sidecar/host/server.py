@@ -13,10 +13,10 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, Protocol
 
 from sidecar import __version__
-from sidecar.channel.frames import MOST_GREETING_BYTES, PROTOCOL
+from sidecar.channel.frames import PROTOCOL, first_line
 from sidecar.channel.place import Place
 from sidecar.channel.seat import interpreter, peer
 from sidecar.host.link import ChannelLink
@@ -124,11 +124,11 @@ class Host:
             if peer(connection)[1] not in {-1, os.getuid()}:
                 connection.close()
                 return
-            stream = cast("BinaryIO", connection.makefile("rb", 65_536))
             connection.settimeout(_GREETING_SECONDS)
-            hello = json.loads(stream.readline(MOST_GREETING_BYTES))
+            told, rest = first_line(connection)
+            hello = json.loads(told)
             connection.settimeout(None)
-            link = ChannelLink(dict(hello), connection, stream)
+            link = ChannelLink(dict(hello), connection, rest)
             asyncio.run_coroutine_threadsafe(self._admitted(link), loop)
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             log.info("A greeting was not understood: %s", error)
