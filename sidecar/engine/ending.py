@@ -163,8 +163,6 @@ class Ending:
         self.facts["hook"] = self.memory.once(
             "hook", lambda: called(self.context, self.request, record.model_dump(mode="json"))
         )
-        if self.context.editors is not None:
-            self.context.editors.notify(f"{record.subject} is stopped: {reason}")
 
     def _suspended(self, record_id: str, reason: str) -> bool:
         suspensions.suspend(

@@ -15,6 +15,8 @@ from sidecar.services.task_queue import Task
 
 COLLECTION = "escalations"
 SECTION = "system_updates"
+# Characters of a reason in an editor's message; the record has all of it.
+_SHOWN = 200
 
 
 class Escalation(BaseModel):
@@ -39,7 +41,9 @@ def escalate(
     record_id: str | None = None,
     mode: str = "",
 ) -> Escalation:
-    """Write the record, then the memory entry; the record tells whether that is there.
+    """Write the record, then the memory entry, and show it in every connected editor.
+
+    The record tells whether the memory entry is there.
 
     With a ``record_id`` of its own a repeated call finds what it wrote. ``mode`` is the one that
     failed, for the entry's heading.
@@ -58,6 +62,8 @@ def escalate(
     _store(context, record)
     noted = record.model_copy(update={"noted": _note(context, record, mode)})
     _store(context, noted)
+    if context.editors is not None:
+        context.editors.notify(_sentence(noted, noted.reason[:_SHOWN]))
     return noted
 
 
@@ -97,14 +103,22 @@ def _store(context: Context, record: Escalation) -> None:
 
 
 def _note(context: Context, record: Escalation, mode: str) -> bool:
-    content = (
-        f"{record.subject} failed {record.attempts} times in a row and is stopped: {record.reason}"
-        f" A person decides how it goes on (record {record.id})."
-    )
     try:
         append_memory(
-            context, SECTION, content, category="ESCALATION", mode=mode, entry_id=record.id
+            context,
+            SECTION,
+            _sentence(record, record.reason),
+            category="ESCALATION",
+            mode=mode,
+            entry_id=record.id,
         )
     except SidecarError:
         return False
     return True
+
+
+def _sentence(record: Escalation, reason: str) -> str:
+    return (
+        f"{record.subject} failed {record.attempts} times in a row and is stopped: {reason}"
+        f" A person decides how it goes on (record {record.id})."
+    )

@@ -342,3 +342,16 @@ def test_nothing_typed_and_no_change_is_lost_when_both_are_made_at_once(desk, si
     assert accepted
     json.loads(text)
     assert desk.is_untouched()
+
+
+def test_an_escalation_is_shown_in_every_editor_and_a_tried_one_in_none(desk, sit):
+    editors = [sit(), sit("second")]
+    failed = {"operation": "deploy", "error_context": {"error": "no route"}}
+    failed |= {"recovery_strategy": "escalate", "create_checkpoint": False}
+    desk.call("error_recovery", **failed, dry_run=True)
+    done = desk.call("error_recovery", **failed)["structuredContent"]
+    for editor in editors:
+        until(lambda e=editor: e.told)
+        [told] = editor.told
+        assert "deploy failed 1 times in a row and is stopped: no route" in told
+        assert done["escalation_id"] in told
