@@ -27,7 +27,9 @@ INTENDED = {
     "in use": "an id used again at once may be answered twice: the first answer was given already",
     "environment": "settings by environment variables are those of whoever came first",
 }
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z|overdue by \d+ s|\d+ of \d+ s \(line")
+_INSTANT = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z|overdue by \d+ s|\d+ of \d+ s \(line"
+)
 _LATENESS = re.compile(r'(\\*"(?:overdue|late|age)_seconds\\*": ?)\d+')
 
 READY = {"jsonrpc": "2.0", "method": "notifications/initialized"}
