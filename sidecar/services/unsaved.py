@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Literal
 
@@ -21,8 +23,9 @@ from sidecar.workspace.workspace import Workspace
 Stored = Literal["disk", "editor"]
 NOT_SAVED = "Changed in the editor, not saved: not durable, its user can undo it."
 
-# A person types a few characters in a second; a change takes some milliseconds.
 _TRIES = 5
+_QUIET_SECONDS = 0.2
+_PATIENCE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +72,10 @@ def update(context: Context, path: str, change: Change, *, backup: str | None = 
         return change(current)
 
     for _ in range(_TRIES):
-        overlay = _overlay(workspace, path)
+        _changeable(context, path)
+        overlay = _rested(workspace, path)
         if overlay is None:
             return Update(workspace.files.update(path, saved, backup=backup), "disk")
-        _changeable(context, path)
         written = _shown(context, path, overlay, change)
         if written is not None:
             return Update(written, "editor")
@@ -91,6 +94,21 @@ def _overlay(workspace: Workspace, path: str) -> Overlay | None:
             raise
         saved = None
     return workspace.overlays.unsaved(path, saved)
+
+
+def _rested(workspace: Workspace, path: str) -> Overlay | None:
+    """The unsaved text when nobody has typed in it for a moment, or as it is after some moments.
+
+    An editor may send what is typed a little later; a change in between would be refused, or made
+    at places that have moved (Neovim 0.11 does not see that).
+    """
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while (overlay := _overlay(workspace, path)) is not None:
+        age = (datetime.now(UTC) - overlay.changed).total_seconds()
+        if age >= _QUIET_SECONDS or time.monotonic() >= end:
+            break
+        time.sleep(min(_QUIET_SECONDS - age, _QUIET_SECONDS))
+    return overlay
 
 
 def _changeable(context: Context, path: str) -> None:

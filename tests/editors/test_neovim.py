@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ pytestmark = pytest.mark.editor
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIG = REPOSITORY / "editor-config" / "nvim"
-DRIVER = Path(__file__).with_name("neovim.lua")
+HERE = Path(__file__).parent
 NEEDED = (0, 11)
 
 
@@ -41,8 +43,17 @@ def nvim(search_path: str) -> str:
 
 
 @pytest.fixture
-def driven(nvim: str, search_path: str, example_workspace: Path, tmp_path: Path) -> dict[str, Any]:
-    """What Neovim showed and did in a copy of the sample workspace."""
+def drive(
+    nvim: str, search_path: str, example_workspace: Path, tmp_path: Path
+) -> Callable[[str], dict[str, Any]]:
+    """Lets Neovim work in a copy of the sample workspace; gives what it showed and did."""
+    return partial(driven, nvim, search_path, example_workspace, tmp_path)
+
+
+def driven(
+    nvim: str, search_path: str, example_workspace: Path, tmp_path: Path, script: str
+) -> dict[str, Any]:
+    """What a script tells that Neovim has run."""
     answer = tmp_path / "answer.json"
     environment = {
         **os.environ,
@@ -50,7 +61,8 @@ def driven(nvim: str, search_path: str, example_workspace: Path, tmp_path: Path)
         "ANSWER": str(answer),
         **{f"XDG_{name}_HOME": str(tmp_path / name) for name in ("CONFIG", "DATA", "STATE")},
     }
-    words = [nvim, "--headless", "--clean", "-n", "--cmd", f"set rtp+={CONFIG}", "-S", str(DRIVER)]
+    words = [nvim, "--headless", "--clean", "-n", "--cmd", f"set rtp+={CONFIG}"]
+    words += ["-S", str(HERE / script)]
     run = subprocess.run(
         words, cwd=example_workspace, env=environment, capture_output=True, timeout=120, check=False
     )
@@ -61,9 +73,10 @@ def driven(nvim: str, search_path: str, example_workspace: Path, tmp_path: Path)
 
 
 def test_neovim_shows_what_is_wrong_and_applies_a_quick_fix(
-    driven: dict[str, Any], example_workspace: Path
+    drive: Callable[[str], dict[str, Any]], example_workspace: Path
 ) -> None:
     """Planted: a removed tool group, a mode that does not exist, a malformed checkbox."""
+    driven = drive("neovim.lua")
     shown = {
         name: {(each["code"], each["text"]) for each in found}
         for name, found in driven["shown"].items()
@@ -76,3 +89,19 @@ def test_neovim_shows_what_is_wrong_and_applies_a_quick_fix(
     assert driven["filetype"] == "yaml"
     assert "TD003" not in driven["left"]
     assert "- [ ] Document the grammar" in (example_workspace / "TODO.md").read_text("utf-8")
+
+
+def test_an_agent_changes_what_is_typed_in_neovim_and_undo_takes_it_back(
+    drive: Callable[[str], dict[str, Any]], example_workspace: Path, user_directory: Path
+) -> None:
+    file = example_workspace / ".roo" / "schedules.json"
+    saved = file.read_text("utf-8")
+    told = drive("neovim_unsaved.lua")
+
+    assert told["typed"] == saved.replace("implementation-core", "implementation-corex", 1)
+    assert (told["source"], told["mode"]) == ("editor", "implementation-corex")
+    assert told["change"]["stored"] == "editor"
+    assert told["changed"] == told["typed"].replace('"10"', '"25"', 1)
+    assert told["modified"]
+    assert told["undone"] == told["typed"]
+    assert file.read_text("utf-8") == saved

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 
+import { Agent } from "./agent.mjs";
 import { eventually, Workbench } from "./workbench.mjs";
 
 const plan = JSON.parse(readFileSync(process.argv[2], "utf8"));
@@ -102,7 +103,101 @@ function executions() {
   return existsSync(plan.canary) ? readdirSync(plan.canary) : [];
 }
 
+function expect(holds, what) {
+  if (!holds) {
+    throw new Error(what);
+  }
+}
+
+async function seenText(agent) {
+  const read = await agent.call("read_project_file", { file_path: plan.path });
+  return read.content;
+}
+
+async function toSee(agent, text) {
+  await eventually("what the agent reads", async () => {
+    const seen = await seenText(agent);
+    return seen === text ? undefined : seen;
+  });
+}
+
+/** Types a mistake and does not save it; what is in the editor then. */
+async function typeMistake(window, agent) {
+  await window.openFile(plan.path);
+  await window.goToEndOfLine(plan.typeAt.line, plan.typeAt.back);
+  await window.page.keyboard.type(plan.typeAt.text);
+  await window.showProblems();
+  await eventually("the mistake in Problems", async () =>
+    (await window.problemTexts()).some((text) => text.includes(plan.mistake)) ? undefined : "not there",
+  );
+  await toSee(agent, plan.typed);
+  const status = await agent.call("get_schedule_status", { schedule_id: plan.schedule });
+  expect(status.source === "editor", `the agent was told of the ${status.source}`);
+  expect(status.schedules[0].mode === plan.mistake, `the agent sees ${status.schedules[0].mode}`);
+  step(`typed, not saved: Problems and the agent both see the mode "${plan.mistake}"`);
+}
+
+async function changeByAgent(window, agent) {
+  await window.picture("agent-before");
+  const done = await agent.call("manage_schedules", plan.change);
+  expect(done.stored === "editor", `the change was not made in the editor: ${JSON.stringify(done)}`);
+  await eventually("the change in the editor", async () => {
+    const text = await window.shownText();
+    return text.includes(plan.changedLine) ? undefined : text;
+  });
+  expect(await window.isDirty(), "the editor has saved by itself");
+  expect(readFileSync(plan.file, "utf8") === plan.saved, "the file on the disk was changed");
+  await toSee(agent, plan.changed);
+  await window.page.waitForTimeout(500); // the findings settle
+  await window.picture("agent-change");
+  step(`the agent's change is shown, is not saved, and the disk is as it was`);
+}
+
+async function undoAgent(window, agent) {
+  await window.page.keyboard.press("Control+Z");
+  await toSee(agent, plan.typed);
+  expect(await window.isDirty(), "one undo took more than the agent's change back");
+  step("Ctrl+Z takes the agent's change back and nothing else");
+  await window.picture("agent-undone");
+}
+
+/** A person types while the agent changes the same file: both are kept, or the agent is refused. */
+async function typeAtOnce(window, agent) {
+  const rounds = plan.race.length;
+  const made = { editor: 0, refused: 0 };
+  let typed = "";
+  let latest;
+  for (const [round, text] of plan.race.entries()) {
+    await window.goToEndOfLine(plan.typeAt.line, plan.typeAt.back);
+    const value = String(31 + round);
+    const change = { ...plan.change, update_fields: { timeInterval: value } };
+    const calling = agent.call("manage_schedules", change);
+    await window.page.keyboard.type(text, { delay: 15 });
+    const done = await calling;
+    typed += text;
+    expect(done.stored === "editor" || done.error_code === "E_CONFLICT", JSON.stringify(done));
+    if (done.stored === "editor") {
+      made.editor += 1;
+      latest = value;
+    } else {
+      made.refused += 1;
+    }
+    await toSee(agent, plan.raced.replace("TYPED", typed).replace("INTERVAL", latest ?? "10"));
+  }
+  expect(readFileSync(plan.file, "utf8") === plan.saved, "the file on the disk was changed");
+  step(`typed during ${rounds} of ${rounds} changes: ${made.editor} made, ${made.refused} refused, nothing lost`);
+}
+
 const SCENARIOS = {
+  async unsaved(window) {
+    const agent = await Agent.start(plan.folder);
+    await typeMistake(window, agent);
+    await changeByAgent(window, agent);
+    await undoAgent(window, agent);
+    await typeAtOnce(window, agent);
+    agent.end();
+  },
+
   async diagnose(window) {
     await showFindings(window);
     await checkPlaces(window);

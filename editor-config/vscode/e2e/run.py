@@ -172,6 +172,39 @@ def diagnose(scratch: Path, package: Path, pictures: Path) -> bool:
     )
 
 
+def unsaved(scratch: Path, package: Path, pictures: Path) -> bool:
+    """A file with unsaved text that an agent changes: the editor does it, and the disk stays."""
+    run = prepared("unsaved", scratch / "unsaved", package, pictures)
+    shutil.copytree(EXAMPLE, run.folder)
+    file = run.folder / ".roo" / "schedules.json"
+    saved = file.read_text("utf-8")
+    mode, interval = "implementation-core", '"timeInterval": "10"'
+    typed = saved.replace(mode, f"{mode}x", 1)
+    return run.drive(
+        "--disable-workspace-trust",
+        str(run.folder),
+        path=".roo/schedules.json",
+        file=str(file),
+        schedule="1745000000001",
+        saved=saved,
+        typeAt={"line": saved[: saved.index(mode)].count("\n") + 1, "back": 2, "text": "x"},
+        mistake=f"{mode}x",
+        typed=typed,
+        change={
+            "action": "update",
+            "schedule_id": "1745000000001",
+            "update_fields": {"timeInterval": "25"},
+        },
+        changedLine='"timeInterval": "25"',
+        changed=typed.replace(interval, '"timeInterval": "25"', 1),
+        # A short pause comes soon after these, and none in the time that a change waits for it.
+        race=["abcdefghij"] * 3 + ["abcdefghij" * 30] * 2,
+        raced=saved.replace(mode, f"{mode}xTYPED", 1).replace(
+            interval, '"timeInterval": "INTERVAL"', 1
+        ),
+    )
+
+
 def hostile(scratch: Path, package: Path, pictures: Path, *, trusted: bool) -> bool:
     """A clone full of traps: its files are diagnosed, nothing of it is executed."""
     name = "trusted" if trusted else "restricted"
@@ -208,6 +241,7 @@ def prepared(name: str, scratch: Path, package: Path, pictures: Path) -> Run:
 
 SCENARIOS = {
     "diagnose": diagnose,
+    "unsaved": unsaved,
     "restricted": lambda *where: hostile(*where, trusted=False),
     "trusted": lambda *where: hostile(*where, trusted=True),
 }

@@ -130,6 +130,29 @@ export class Workbench {
     await this.page.keyboard.type(text);
   }
 
+  /** Puts the cursor `back` characters before the end of a line, counted from 1. */
+  async goToEndOfLine(line, back) {
+    await this.page.locator(".editor-instance .monaco-editor .view-lines").first().click();
+    await this.page.keyboard.press("Control+Home");
+    for (let passed = 1; passed < line; passed++) {
+      await this.page.keyboard.press("ArrowDown");
+    }
+    await this.page.keyboard.press("End");
+    for (let passed = 0; passed < back; passed++) {
+      await this.page.keyboard.press("ArrowLeft");
+    }
+  }
+
+  /** The text of the lines on the screen. */
+  async shownText() {
+    const lines = this.page.locator(".editor-instance .monaco-editor .view-lines").first();
+    return (await lines.innerText()).replaceAll("\u00A0", " ");
+  }
+
+  isDirty() {
+    return this.page.locator(".tab.active.dirty").isVisible();
+  }
+
   async undo() {
     await this.page.locator(".editor-instance .monaco-editor .view-lines").first().click();
     await this.page.keyboard.press("Control+Z");
