@@ -181,8 +181,8 @@ class Report:
 
     @property
     def coverage(self) -> Coverage | None:
-        """The coverage of the stage that measured it."""
-        return next((stage.coverage for stage in self.stages if stage.coverage), None)
+        """The coverage of the stage that executed most; what only others did is not counted."""
+        return _coverage(self.stages)
 
     @property
     def benchmarks(self) -> list[Comparison]:
@@ -295,8 +295,13 @@ def _thresholds(
     return tuple(found)
 
 
+def _coverage(results: Sequence[StageResult]) -> Coverage | None:
+    measured = (result.coverage for result in results if result.coverage)
+    return max(measured, key=lambda each: each.total.numerator, default=None)
+
+
 def _coverage_thresholds(plan: Plan, results: Sequence[StageResult]) -> Iterator[Threshold]:
-    coverage = next((result.coverage for result in results if result.coverage), None)
+    coverage = _coverage(results)
     if plan.thresholds.coverage is not None:
         percent = coverage.total.percent if coverage else None
         yield Threshold("coverage", percent, plan.thresholds.coverage)
