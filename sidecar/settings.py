@@ -143,6 +143,11 @@ class Settings(BaseModel):
         Scope.WORKSPACE,
         Field(description="Arguments for pytest when the workspace's tests are run."),
     ] = ()
+    test_lenses: Annotated[
+        bool,
+        Scope.WORKSPACE,
+        Field(description="Whether editors show results and coverage above Python tests."),
+    ] = False
     global_modes_file: Annotated[
         str,
         Scope.USER,

@@ -13,7 +13,7 @@ from pygls.lsp.server import LanguageServer
 
 from sidecar import __version__
 from sidecar.domain.errors import ErrorCode, SidecarError
-from sidecar.lsp import code_actions, hover, lifeline, pull, watching
+from sidecar.lsp import code_actions, hover, lenses, lifeline, pull, validating, watching
 from sidecar.lsp.documents import Document
 from sidecar.lsp.protocol import Protocol
 from sidecar.lsp.publisher import Pull, Push, can_pull
@@ -73,6 +73,7 @@ def create(open_context: OpenContext) -> Server:
     _handle_documents(server)
     _handle_workspace(server)
     _handle_features(server)
+    _handle_tests(server)
     return server
 
 
@@ -85,6 +86,8 @@ def _handle_life(server: Server) -> None:
         units = encoding(server.workspace.position_encoding)
         publisher = _publisher(server)
         server.opened = Session(server.open_context, opening, units, publisher)
+        if lenses.can_refresh(server.client_capabilities):
+            server.opened.renewed = lambda: server.workspace_code_lens_refresh(None)
         folders = [folder.uri for folder in params.workspace_folders or []]
         for uri in folders or filter(None, [server.workspace.root_uri]):
             server.session.add(uri)
@@ -174,3 +177,13 @@ def _handle_features(server: Server) -> None:
     @server.feature(types.TEXT_DOCUMENT_HOVER)
     async def page(params: types.HoverParams) -> types.Hover | None:
         return await hover.at(server.session, params)
+
+
+def _handle_tests(server: Server) -> None:
+    @server.feature(types.TEXT_DOCUMENT_CODE_LENS, lenses.OPTIONS)
+    async def shown(params: types.CodeLensParams) -> list[types.CodeLens]:
+        return await lenses.of_document(server.session, params)
+
+    @server.command(validating.COMMAND)
+    async def validate(*words: Any) -> dict[str, Any] | None:
+        return await validating.run(server, server.session, *words)

@@ -14,6 +14,7 @@ from sidecar.lsp.translate import NAME, Encoding, to_range
 from sidecar.services import test_failures, test_results
 from sidecar.services.context import Context
 from sidecar.services.test_failures import Failure
+from sidecar.services.test_lenses import TestLens
 from sidecar.services.test_results import TestResults
 from sidecar.workspace.workspace import Workspace
 
@@ -32,6 +33,7 @@ class Tests:
         self._due = threading.Event()
         self._due.set()
         self._news = threading.Event()
+        self._lenses: dict[str, list[TestLens]] = {}
 
     @property
     def files(self) -> Iterable[str]:
@@ -62,6 +64,12 @@ class Tests:
         news = self._news.is_set()
         self._news.clear()
         return news
+
+    def steady(self, path: str, lenses: list[TestLens] | None) -> list[TestLens]:
+        """A file's lenses, the last ones while its text is no Python: a line is being typed."""
+        if lenses is not None:
+            self._lenses[path] = lenses
+        return self._lenses.get(path, [])
 
     def diagnostics(
         self, workspace: Workspace, path: str, document: Document | None, units: Encoding

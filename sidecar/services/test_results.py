@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from sidecar.domain.errors import SidecarError
 from sidecar.services import validation_runs
@@ -19,6 +19,7 @@ REPORTED = f"{validation_runs.FOLDER}/reported"
 _DECIDED = frozenset({"passed", "failed", "error", "skipped"})
 # Categories of such a verdict have not seen all that they could have.
 _PARTIAL = frozenset({"not run", "incomplete"})
+_LARGEST = 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def _runs(context: Context) -> list[tuple[validation_runs.Run, dict[str, Any]]]:
     for run_id in validation_runs.ids(context):
         run = validation_runs.Run(context.workspace.state, run_id)
         asked = run.load("request.json")
-        if isinstance(asked, dict) and isinstance(asked.get("started"), (int, float)):
+        if isinstance(asked, dict) and _is_number(asked.get("started")):
             found.append((run, asked))
     return sorted(found, key=lambda each: -each[1]["started"])
 
@@ -127,7 +128,7 @@ def _gather(known: _Known, run_id: str, report: dict[str, Any], asked: dict[str,
     ran = {
         str(each.get("name"))
         for each in _dicts(report.get("categories"))
-        if each.get("verdict") not in _PARTIAL
+        if str(each.get("verdict")) not in _PARTIAL
     }
     if target := asked.get("target"):
         known.targets |= {(name, str(target)) for name in ran}
@@ -150,7 +151,7 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
 def _results(report: dict[str, Any], run_id: str, started: float) -> Iterator[TestResult]:
     """The report's checks; what a stranger planted there is passed over."""
     for check in _dicts(report.get("checks")):
-        line, seconds, status = check.get("line"), check.get("seconds"), check.get("status")
+        line, seconds, status = check.get("line"), check.get("seconds"), str(check.get("status"))
         if not isinstance(check.get("id"), str) or status not in _DECIDED:
             continue
         yield TestResult(
@@ -158,8 +159,8 @@ def _results(report: dict[str, Any], run_id: str, started: float) -> Iterator[Te
             category=str(check.get("category") or ""),
             status=status,
             file=_clean(check.get("file")),
-            line=line if isinstance(line, int) and line > 0 else None,
-            seconds=float(seconds) if isinstance(seconds, (int, float)) else 0.0,
+            line=line if _is_number(line) and isinstance(line, int) and line > 0 else None,
+            seconds=float(seconds) if _is_number(seconds) else 0.0,
             message=str(check.get("message") or ""),
             quote=str(check.get("quote") or ""),
             run=run_id,
@@ -179,6 +180,11 @@ def _coverage(data: dict[str, Any]) -> Iterator[tuple[str, tuple[int, int]]]:
     files = data.get("files")
     for name, ratio in files.items() if isinstance(files, dict) else ():
         if isinstance(ratio, dict):
-            counts = ratio.get("numerator"), ratio.get("denominator")
-            if isinstance(counts[0], int) and isinstance(counts[1], int):
-                yield str(name), (counts[0], counts[1])
+            executed, all_ = ratio.get("numerator"), ratio.get("denominator")
+            if _is_number(executed) and _is_number(all_):
+                yield str(name), (int(executed), int(all_))
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value is a number that a report could hold."""
+    return isinstance(value, (int, float)) and 0 <= value <= _LARGEST

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -32,6 +33,8 @@ REPORTS = {
 LOOK_SECONDS = 0.1
 LOST_SECONDS = 30.0
 REPORT_LIMIT = 50_000_000
+# How the harness tells how many tests have ended.
+_SHARE = re.compile(r"(\d{1,9})/(\d{1,9}) ")
 
 State_ = Literal["running", "finished", "cancelled", "lost"]
 
@@ -53,7 +56,7 @@ class Run:
             return json.loads(self.state.read(self.name(file), limit=REPORT_LIMIT))
         except SidecarError:
             return None
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     def save(self, file: str, value: Any) -> None:
@@ -181,14 +184,24 @@ def start(context: Context, run: Run, arguments: Sequence[str]) -> None:
 def follow(context: Context, run: Run, seconds: float) -> State_:
     """Wait for a run's end, at most that long, telling its progress."""
     deadline = time.monotonic() + seconds
+    furthest = 0.0
     while True:
         status = run.status
         if status != "running" or time.monotonic() >= deadline:
             return status
         progress = run.load("progress.json")
         if progress:
-            context.progress(progress["stages_done"], progress["stages"], told(progress))
+            # A stage may begin anew, as benchmarks do; what was told never shrinks.
+            furthest = max(furthest, reached(progress))
+            context.progress(furthest, progress["stages"], told(progress))
         time.sleep(LOOK_SECONDS)
+
+
+def reached(progress: dict[str, Any]) -> float:
+    """How many stages are done, the one under way by its share of tests where that is known."""
+    share = _SHARE.match(str(progress.get("detail")))
+    within = int(share[1]) / int(share[2]) if share and int(share[2]) else 0.0
+    return float(progress["stages_done"]) + min(within, 0.99)
 
 
 def told(progress: dict[str, Any]) -> str:

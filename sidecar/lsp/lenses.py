@@ -1,0 +1,48 @@
+"""Lenses above tests, for users who want them: how they ended last, and a way to run them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from lsprotocol import types
+
+from sidecar.lsp.session import Session
+from sidecar.lsp.validating import COMMAND
+from sidecar.services import test_lenses
+from sidecar.services.test_lenses import TestLens
+
+OPTIONS = types.CodeLensOptions(resolve_provider=False)
+
+
+async def of_document(session: Session, params: types.CodeLensParams) -> list[types.CodeLens]:
+    """The lenses of an open Python file; none unless the setting asks for them."""
+    found = session.locate(params.text_document.uri)
+    if not found:
+        return []
+    checker, path = found
+    folder = checker.folder
+    document = folder.others.get(path)
+    if document is None or not path.endswith(".py") or not folder.context.settings.test_lenses:
+        return []
+    await checker.current()
+    text, results = document.source.text, folder.tests.results
+    lenses = await asyncio.to_thread(test_lenses.lenses, path, text, results)
+    last = len(document.source.line_starts) - 1
+    return [_lens(each, last, document.uri) for each in folder.tests.steady(path, lenses)]
+
+
+def _lens(lens: TestLens, last: int, uri: str) -> types.CodeLens:
+    start = types.Position(min(lens.line, last), 0)
+    if lens.keyword is None:
+        # A command without a name is text that cannot be clicked.
+        command = types.Command(lens.title, "")
+    else:
+        words = [uri, lens.keyword] if lens.keyword else [uri]
+        command = types.Command(f"{lens.title} | run", COMMAND, arguments=words)
+    return types.CodeLens(types.Range(start, start), command)
+
+
+def can_refresh(client: types.ClientCapabilities) -> bool:
+    """Whether a client can be asked to ask for lenses again."""
+    support = client.workspace.code_lens if client.workspace else None
+    return bool(support and support.refresh_support)
