@@ -7,11 +7,14 @@ A frame is a letter, the length of what follows in four bytes, and that. The fra
 from __future__ import annotations
 
 import json
-import socket
 import struct
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from sidecar.channel.message import Json
+
+if TYPE_CHECKING:
+    import socket
 
 # Raised when the greeting or the frames change their meaning.
 PROTOCOL = 1

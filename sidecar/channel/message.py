@@ -12,6 +12,10 @@ Id = str | int
 OWN = "sidecar:"
 
 
+class Unavailable(Exception):  # noqa: N818 - a state, told to the client in its own words
+    """No sidecar can be had, and why."""
+
+
 def parsed(body: bytes | None) -> Json:
     """The message in a body; empty where there is none, which the sidecar will answer."""
     if body is None:

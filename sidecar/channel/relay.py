@@ -11,11 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sidecar.channel.frames import CONTROL, DRAINED, END, MESSAGE, TOO_LONG, frame
-from sidecar.channel.message import Json, parsed
-from sidecar.channel.seat import Link, Unavailable
+from sidecar.channel.message import Json, Unavailable, parsed
+
+if TYPE_CHECKING:
+    from sidecar.channel.seat import Link
 
 # Cline sends SIGTERM 250 ms after it has closed our input.
 GRACE_SECONDS = 0.15
@@ -23,7 +25,7 @@ _QUICK_DEATH_SECONDS = 20.0
 _LONGEST_PAUSE_SECONDS = 10.0
 
 Body = bytes | None
-Connect = Callable[[bool], Link]
+Connect = Callable[[bool], "Link"]
 
 
 class Dialect(Protocol):
@@ -72,12 +74,16 @@ class Relay:
         self._asked = threading.Condition(self._turn)
         self._link: Link | None = None
         self._waiting: list[Body] = []
+        self._beginning = False
         self._began = False
         # Nobody connects before the client asks for something.
         self._resting = False
 
     def begin(self) -> None:
-        """Find or start a sidecar, beside."""
+        """Find or start a sidecar, beside; once is enough."""
+        if self._beginning:
+            return
+        self._beginning = True
         threading.Thread(target=self._stay_connected, name="relay", daemon=True).start()
 
     def take(self, body: Body) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from sidecar import __version__
 from sidecar.channel.frames import PROTOCOL, first_line, frames, line
-from sidecar.channel.message import Json
+from sidecar.channel.message import Json, Unavailable
 from sidecar.channel.place import Place, prepare
 
 if sys.platform != "win32":
@@ -41,10 +41,6 @@ _START = (
     "import sys; sys.path.append(sys.argv[1]);"
     " from sidecar.host.process import main; main(sys.argv[2:])"
 )
-
-
-class Unavailable(Exception):  # noqa: N818 - a state, told to the client in its own words
-    """No sidecar can be had, and why."""
 
 
 class Link:

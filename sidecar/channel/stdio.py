@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable
-from typing import NoReturn
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, NoReturn
 
 from sidecar.channel import lifeline
 from sidecar.channel.framing import Headed, Incoming, headed
 from sidecar.channel.lsp import Editor
 from sidecar.channel.mcp import Agent
-from sidecar.channel.message import Json
+from sidecar.channel.message import Json, Unavailable
 from sidecar.channel.opening import claim, digest, manifest, renewed_path
 from sidecar.channel.place import Place, place_of
 from sidecar.channel.relay import Relay, written
-from sidecar.channel.seat import Link, Unavailable, find_or_start, greeting
+
+if TYPE_CHECKING:
+    from sidecar.channel.seat import Link
 
 SIGNALLED = 128
 # Ends a process that fails inside as `exit` without `shutdown` does (LSP 3.17, "Exit").
 ABRUPT = 1
 
-Alone = Callable[[Place, Json], Link]
+# A client that says nothing so long is not kept waiting by the search for a sidecar.
+_FIRST_WORD_SECONDS = 0.1
+
+Alone = Callable[[Place, Json], "Link"]
 
 
 def serve_agent(root: str, alone: Alone) -> NoReturn:
@@ -34,16 +39,19 @@ def serve_agent(root: str, alone: Alone) -> NoReturn:
     incoming = Incoming(wire.source)
     write = written(wire.sink, threading.Lock(), 0)
     known = manifest(renewed_path())
-    said = {"manifest": digest(known), "session": os.urandom(4).hex()}
+    session = os.urandom(4).hex()
 
     def connect(began: bool) -> Link:  # noqa: FBT001
+        said = {"manifest": digest(known), "session": session}
         return _connected("mcp", root, alone, began=began, **said)
 
     relay = Relay(Agent(known), connect, lambda body: write(incoming.outgoing(body)), "mcp")
-    relay.begin()
+    if not select.select([wire.source], [], [], _FIRST_WORD_SECONDS)[0]:
+        relay.begin()
     for messages in incoming.messages():
         for message in messages:
             relay.take(message)
+        relay.begin()
     relay.end()
     os._exit(0)
 
@@ -76,6 +84,8 @@ def serve_editor(fallback_root: Callable[[], str], alone: Alone) -> NoReturn:
 
 def folder_of(initialize: Json) -> str | None:
     """The first folder that an editor opens, None where it opens none on this machine."""
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - an agent must not wait for it
+
     params = initialize.get("params")
     if initialize.get("method") != "initialize" or not isinstance(params, dict):
         return None
@@ -90,6 +100,9 @@ def folder_of(initialize: Json) -> str | None:
 
 
 def _connected(face: str, root: str, alone: Alone, **more: object) -> Link:
+    # The client's first question is answered before this is imported.
+    from sidecar.channel.seat import find_or_start, greeting  # noqa: PLC0415
+
     try:
         place = place_of(root)
     except OSError:

@@ -7,9 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from sidecar.channel import seat, stdio
-from sidecar.channel.message import Json
-from sidecar.channel.place import Place
+from sidecar.channel import stdio
+from sidecar.cli.alone import alone
 from sidecar.workspace.layout import find_root
 
 
@@ -27,10 +26,3 @@ def run(options: argparse.Namespace) -> int:
     from sidecar.cli import editing  # noqa: PLC0415 - a channel must not wait for it
 
     return editing.serve()
-
-
-def alone(place: Place, hello: Json) -> seat.Link:
-    """A link to a sidecar within this process, where no other can be had."""
-    from sidecar.host import hosting  # noqa: PLC0415 - a channel must not wait for it
-
-    return hosting.within(place, hello)

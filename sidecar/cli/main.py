@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import io
-import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from sidecar import __version__
 from sidecar.cli.visible import one_line
 from sidecar.domain.errors import ErrorCode, SidecarError
+
+if TYPE_CHECKING:
+    import argparse
 
 # Only the module of the command asked for is imported: a channel must not pay for the others.
 COMMANDS: dict[str, str] = {
@@ -72,24 +73,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _run(name, words[1:])
 
 
-def _formatter(prog: str) -> argparse.HelpFormatter:
-    """Knows the width, which it would else import shutil for, and with it 1 MB."""
-    try:
-        columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size().columns
-    except (OSError, ValueError):
-        columns = 80
-    return argparse.HelpFormatter(prog, width=columns - 2)
-
-
 def _run(name: str, words: list[str]) -> int:
-    command = cast("Command", importlib.import_module(f"sidecar.cli.{name}"))
-    parser = argparse.ArgumentParser(
-        prog=f"sidecar {name}", description=COMMANDS[name], formatter_class=_formatter
-    )
-    command.add_arguments(parser)
-    options = parser.parse_args(words)
     try:
-        return command.run(options)
+        if name == "mcp":
+            importlib.import_module("sidecar.cli.instant").serve_agent(words)
+        command = cast("Command", importlib.import_module(f"sidecar.cli.{name}"))
+        parsing = importlib.import_module("sidecar.cli.parsing")
+        return command.run(parsing.parsed(name, COMMANDS[name], command.add_arguments, words))
     except SidecarError as error:
         print(f"sidecar {name}: {one_line(str(error))} [{error.code}]", file=sys.stderr)
         return REFUSED

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sidecar.channel import seat
-from sidecar.channel.message import Json
+from sidecar.channel.message import Json, Unavailable
 from sidecar.channel.place import Place, place_of
 from sidecar.cli.workspace import open_workspace
 from sidecar.domain.errors import ErrorCode, SidecarError
@@ -123,7 +123,7 @@ def _taken(place: Place) -> int:
             if not asked:
                 asked = seat.find(place, seat.greeting("takeover", place)) is not None
             threading.Event().wait(0.02)
-    except seat.Unavailable as error:
+    except Unavailable as error:
         raise SidecarError(ErrorCode.BUSY, str(error)) from None
     return lock
 
@@ -139,7 +139,7 @@ def within(place: Place, hello: Json) -> seat.Link:
     link = seat.greeted(theirs, hello)
     if link is None:
         told = "This process cannot serve the workspace either."
-        raise seat.Unavailable(told)
+        raise Unavailable(told)
     return link
 
 

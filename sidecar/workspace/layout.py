@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sidecar.domain.kind import Kind
+from sidecar.workspace.root import nearest_root
 
 _BY_NAME = {
     ".roomodes": Kind.MODES,
@@ -24,7 +25,6 @@ _MODE_FILES = {
     "kilo": (".kilocodemodes",),
     "bob": (".bobmodes", ".bob/custom_modes.yaml"),
 }
-_MARKS = (".roo", ".roomodes", ".zoomodes", ".git")
 
 
 def kind_of(path: str) -> Kind | None:
@@ -53,10 +53,4 @@ def candidates(kind: Kind, product: str = "roo") -> tuple[str, ...]:
 
 def find_root(start: Path, environ: Mapping[str, str]) -> Path:
     """The workspace: SIDECAR_WORKSPACE, else the nearest folder with a mark, else the start."""
-    if environ.get("SIDECAR_WORKSPACE"):
-        return Path(environ["SIDECAR_WORKSPACE"]).expanduser().resolve()
-    here = start.resolve()
-    for folder in (here, *here.parents):
-        if any((folder / mark).exists() for mark in _MARKS):
-            return folder
-    return here
+    return Path(nearest_root(str(start), environ))
