@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import NoReturn
 
 from sidecar.channel import opening, stdio
+from sidecar.cli.alone import alone
 from sidecar.cli.arguments import add_http_arguments, add_workspace_argument
-from sidecar.cli.lsp import alone
 from sidecar.cli.root import root_of
 
 
@@ -34,9 +34,9 @@ def serve_stdio(options: argparse.Namespace) -> NoReturn:
         stdio.serve_agent(str(root_of(options)), alone)
     begun = opening.begin()
     gc.disable()  # what is imported stays; looking for garbage among it takes a sixth of the start
-    from sidecar.cli import serving  # noqa: PLC0415 - clients must not wait for it
+    from sidecar.cli import solo  # noqa: PLC0415 - clients must not wait for it
 
-    leave(serving.serve_stdio(options, begun))
+    leave(solo.serve(options, begun))
 
 
 def serve_http(options: argparse.Namespace) -> NoReturn:

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import socket
 import sys
 from typing import Any
 
 from sidecar import app
-from sidecar.channel import framing
-from sidecar.channel.opening import Opening, claim
+from sidecar.channel.opening import Wire
 from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.mcp import http, stdio, token
+from sidecar.mcp.early import Early, Rest, Sink
 from sidecar.services.context import Context
 from sidecar.services.registry import TOOLS
 from sidecar.workspace import logs
 from sidecar.workspace.user_dirs import UserDirs
 
 
-def serve_stdio(options: argparse.Namespace, opening: Opening | None) -> int:
-    """Serve one client on stdin and stdout, which ``opening`` may have begun; returns the code."""
-    context = open_workspace(root_of(options))
-    logs.start(context.workspace.state)
-    server = app.mcp_server(context)
-    gc.freeze()
-    gc.enable()
-    wire = opening.hand_over() if opening else claim()
+def serve_rest(context: Context, early: Early, rest: Rest, sink: Sink, begun: Wire) -> int:
+    """Serve a client on stdin and stdout from the moment it needs the SDK; returns the code."""
     return stdio.serve(
-        server,
-        framing.Incoming(wire.source, wire.read),
-        wire.sink,
-        answered=wire.answered,
-        acknowledged=wire.acknowledged,
+        app.mcp_server(context),
+        rest,
+        sink,
+        answered=early.answered,
+        acknowledged=begun.acknowledged,
+        earlier=early.direct,
     )
 
 

@@ -155,10 +155,14 @@ class Direct:
             with self._guard:
                 self._sending -= 1
 
+    def runs(self, number: Id) -> bool:
+        """Whether the call of this id was not answered yet."""
+        return number in self._under_way
+
     @property
-    def is_sending(self) -> bool:
-        """Whether an answer is being written at this moment."""
-        return self._sending > 0
+    def is_idle(self) -> bool:
+        """Whether every call was answered."""
+        return not self._under_way and not self._sending
 
     def cancel(self, number: Id) -> None:
         """Forget a call: its answer is not sent. What it changes, it changes."""

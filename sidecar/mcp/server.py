@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import secrets
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -39,7 +38,7 @@ from mcp_types import (
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.suggest import did_you_mean
 from sidecar.mcp import calls, resources
-from sidecar.mcp.calls import Answer
+from sidecar.mcp.calls import DEADLINE_SECONDS, Answer, MakeContext, ToolCalls
 from sidecar.mcp.completions import completion
 from sidecar.mcp.direct import Tools
 from sidecar.mcp.listing import listed
@@ -47,19 +46,14 @@ from sidecar.mcp.middleware import arguments_as_text, clear_words
 from sidecar.mcp.prompts import PROMPTS
 from sidecar.mcp.subscriptions import Subscriptions
 from sidecar.services import registry
-from sidecar.services.calling import called
 from sidecar.services.context import Client, Context, Progress, unheard
 from sidecar.services.tool import Tool
 
 log = logging.getLogger(__name__)
 
-MakeContext = Callable[[Client, Progress], Context]
 Request = ServerRequestContext[Any, Any]
 T = TypeVar("T")
 
-# Cline gives a call 60 s; an answer that comes later reaches nobody.
-DEADLINE_SECONDS = 55.0
-MAX_WAIT_SECONDS = 600.0
 # Enough for every client of a workspace; more threads would only wait for the same locks.
 CONCURRENT_CALLS = 16
 # Two clients of one name on one machine tell themselves apart by this key of `_meta`.
@@ -88,7 +82,7 @@ def build(
     A call is answered within ``deadline`` seconds, whatever the tool does.
     """
     face = _Face(make_context, tools, deadline)
-    told = subscriptions or Subscriptions(lambda: make_context(Client(), unheard))
+    watched = subscriptions or Subscriptions(lambda: make_context(Client(), unheard))
     server = McpServer(
         "loop-orchestrator",
         title="loop-orchestrator sidecar",
@@ -100,15 +94,15 @@ def build(
         on_list_resources=face.list_resources,
         on_list_resource_templates=face.list_resource_templates,
         on_read_resource=face.read_resource,
-        on_subscribe_resource=told.subscribe,
-        on_unsubscribe_resource=told.unsubscribe,
-        on_subscriptions_listen=told.listen,
+        on_subscribe_resource=watched.subscribe,
+        on_unsubscribe_resource=watched.unsubscribe,
+        on_subscriptions_listen=watched.listen,
         on_list_prompts=face.list_prompts,
         on_get_prompt=face.get_prompt,
         on_completion=face.complete,
     )
     server.middleware = [clear_words, arguments_as_text]
-    server.tools = face
+    server.tools = face.calls
     return server
 
 
@@ -125,13 +119,11 @@ class _Face:
         self, make_context: MakeContext, tools: Mapping[str, Tool[Any, Any]], deadline: float
     ) -> None:
         self._make_context = make_context
-        self._patience = deadline
         self._tools = tools
+        self.calls = ToolCalls(make_context, tools, deadline)
         self._listing = listed(tools.values())
         self._schemas = {each.name: each.input_schema for each in self._listing}
         self._limiter = anyio.CapacityLimiter(CONCURRENT_CALLS)
-        # One process on stdio is one session; HTTP names its own.
-        self._session = secrets.token_hex(4)
 
     def input_schema(self, name: str) -> Mapping[str, Any] | None:
         """A tool's arguments, for the check of HTTP headers against them."""
@@ -146,37 +138,16 @@ class _Face:
         try:
             tool = registry.resolve(params.name, self._tools)
         except SidecarError as error:
-            return calls.refusing(error).result()
+            return told(calls.refusing(error))
         arguments = params.arguments or {}
-        context = self._make_context(_client(request, self._session), _progress(request))
-        with anyio.move_on_after(self.patience(arguments)):
+        context = self._make_context(_client(request, self.calls.session), _progress(request))
+        with anyio.move_on_after(self.calls.patience(arguments)):
             return await anyio.to_thread.run_sync(
-                lambda: _outcome(tool, context, arguments).result(),
+                lambda: told(calls.outcome(tool, context, arguments)),
                 abandon_on_cancel=True,
                 limiter=self._limiter,
             )
-        return self.too_late(params.name, arguments).result()
-
-    def answer(self, name: str, arguments: dict[str, Any], client: str) -> Answer:
-        """What a tool says to a client on a stream that asks for no progress."""
-        try:
-            tool = registry.resolve(name, self._tools)
-        except SidecarError as error:
-            return calls.refusing(error)
-        context = self._make_context(Client(name=client, session=self._session), unheard)
-        return _outcome(tool, context, arguments)
-
-    def patience(self, arguments: dict[str, Any]) -> float:
-        """Seconds for a call; one that asks to wait longer gets that and a little more."""
-        asked = arguments.get("wait_seconds", 0)
-        waits = asked if isinstance(asked, int | float) else 0
-        return max(self._patience, min(waits, MAX_WAIT_SECONDS) + 10 if waits else 0)
-
-    def too_late(self, name: str, arguments: dict[str, Any]) -> Answer:
-        """The refusal of a call that has taken longer."""
-        return calls.refusing(
-            _too_late(registry.resolve(name, self._tools), self.patience(arguments))
-        )
+        return told(self.calls.too_late(params.name, arguments))
 
     async def list_resources(
         self, _: Request, __: PaginatedRequestParams | None
@@ -236,7 +207,7 @@ class _Face:
 
     async def _beside(self, request: Request, work: Callable[[Context], T], data: Any = None) -> T:
         """Run work beside the event loop; a refusal becomes a protocol error with its sentence."""
-        context = self._make_context(_client(request, self._session), _progress(request))
+        context = self._make_context(_client(request, self.calls.session), _progress(request))
         try:
             return await anyio.to_thread.run_sync(
                 partial(work, context), abandon_on_cancel=True, limiter=self._limiter
@@ -246,25 +217,13 @@ class _Face:
             raise MCPError(code, f"{error.code.value}: {error}", data) from error
 
 
-def _outcome(tool: Tool[Any, Any], context: Context, arguments: dict[str, Any]) -> Answer:
-    """Run a tool; whatever happens becomes an answer."""
-    try:
-        return calls.answering(called(tool, context, arguments))
-    except SidecarError as error:
-        return calls.refusing(error)
-    except Exception as error:  # noqa: BLE001 - the edge: one call's failure ends that call alone
-        return calls.failing(tool.name, error)
-
-
-def _too_late(tool: Tool[Any, Any], deadline: float) -> SidecarError:
-    if tool.read_only:
-        hint = "Ask for less, or ask again."
-    else:
-        hint = "The change may still be made; read the state before asking again."
-    return SidecarError(
-        ErrorCode.TIMEOUT,
-        f"`{tool.name}` was not done after {deadline:.0f} s.",
-        hint=hint,
+def told(answer: Answer) -> CallToolResult:
+    """An answer as the SDK takes it."""
+    fitting = answer.fitting()
+    return CallToolResult(
+        content=[TextContent(type="text", text=fitting.text)],
+        structured_content=fitting.structured,
+        is_error=fitting.is_error,
     )
 
 

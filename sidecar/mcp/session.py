@@ -25,17 +25,13 @@ from mcp_types import (
 
 from sidecar.mcp import wire
 from sidecar.mcp.direct import Direct, Tools
+from sidecar.mcp.early import GRACE_SECONDS, LOOK_SECONDS, Line
 
 _BACKLOG = 64
-# Cline sends SIGTERM 250 ms after it has closed our input.
-GRACE_SECONDS = 0.15
 _POLL_SECONDS = 0.002
-# How often calls are looked through for those that have taken too long.
-_LOOK_SECONDS = 1.0
 ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 
-Line = bytes | None
 Outbox = MemoryObjectReceiveStream[SessionMessage]
 
 
@@ -44,7 +40,8 @@ class Session:
 
     Answers to requests in ``answered``, and acknowledgements of those in ``acknowledged``, were
     given by somebody else already and are not sent. With ``tools`` and ``send_now``, which any
-    thread may call, plain calls of tools can be offered.
+    thread may call, plain calls of tools can be offered; ``earlier`` are those that were begun
+    before there was a session, and are answered by whoever began them.
     """
 
     def __init__(
@@ -55,10 +52,12 @@ class Session:
         acknowledged: Iterable[str | int] = (),
         tools: Tools | None = None,
         send_now: Callable[[bytes], None] | None = None,
+        earlier: Direct | None = None,
     ) -> None:
         self._send_json = send
         self._send_now = send_now
         self._direct = Direct(tools, self._answer) if tools and send_now else None
+        self._earlier = earlier
         self._answered = set(answered)
         self._acknowledged = set(acknowledged)
         self._in_use: dict[str | int, str] = {}
@@ -86,7 +85,7 @@ class Session:
 
     async def _expire(self) -> None:
         while self._direct is not None:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
             if self._direct.is_late():
                 await asyncio.to_thread(self._direct.expire)
 
@@ -96,11 +95,14 @@ class Session:
         For the one thread that reads the client's messages, while ``receive`` does not run.
         """
         call = self._direct.call(line) if self._direct is not None and line is not None else None
-        if call is None or self._direct is None or call.number in self._in_use:
+        if call is None or self._direct is None or self._is_in_use(call.number):
             return False
         self._in_use[call.number] = "tools/call"
         self._direct.start(call)
         return True
+
+    def _is_in_use(self, number: str | int) -> bool:
+        return number in self._in_use or (self._earlier is not None and self._earlier.runs(number))
 
     def _answer(self, number: str | int, message: bytes) -> None:
         self._released(number)  # before: who has the answer may use the id again
@@ -111,7 +113,7 @@ class Session:
         """Take one message as it came; None stands for one over the limit."""
         message = wire.too_long() if line is None else wire.decode(line)
         if isinstance(message, JSONRPCRequest):
-            if message.id in self._in_use:
+            if self._is_in_use(message.id):
                 message = wire.duplicate(message.id)
             else:
                 self._in_use[message.id] = message.method
@@ -129,6 +131,8 @@ class Session:
         if self._direct is not None:
             self._direct.told(message.method)
             self._direct.cancel(number)
+        if self._earlier is not None:
+            self._earlier.cancel(number)
         self._released(number)
 
     async def end(self) -> None:
@@ -140,7 +144,8 @@ class Session:
         await self._inbox.aclose()
 
     def _owes(self) -> bool:
-        return bool(self._in_use) or (self._direct is not None and self._direct.is_sending)
+        calls = (each for each in (self._direct, self._earlier) if each is not None)
+        return bool(self._in_use) or not all(each.is_idle for each in calls)
 
     async def _send_all(self, outbox: Outbox) -> None:
         async for each in outbox:

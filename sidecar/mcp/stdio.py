@@ -8,54 +8,46 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
-import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 from mcp.server import Server
 
+from sidecar.mcp.direct import Direct
+from sidecar.mcp.early import GRACE_SECONDS, Incoming, Sink
 from sidecar.mcp.server import McpServer
-from sidecar.mcp.session import GRACE_SECONDS, Line, Session
+from sidecar.mcp.session import Session
 
 log = logging.getLogger(__name__)
 
 _BACKLOG = 64
 
 
-class Incoming(Protocol):
-    """The client's messages, chunk by chunk, and how it wants to read its own."""
-
-    def messages(self) -> Iterator[list[Line]]:
-        """The messages until the end of input; None stands for one over the limit."""
-
-    def outgoing(self, message: bytes) -> bytes:
-        """A message with what the client needs to find its end."""
-
-
 def serve(
     server: Server[Any],
     incoming: Incoming,
-    sink: int,
+    sink: Sink,
     *,
     answered: Iterable[str | int] = (),
     acknowledged: Iterable[str | int] = (),
+    earlier: Direct | None = None,
 ) -> int:
     """Serve until the input ends or a signal comes; returns the exit code.
 
-    What was ``answered`` or ``acknowledged`` already is not answered again.
+    What was ``answered`` or ``acknowledged`` already is not answered again; ``earlier`` are calls
+    that somebody else has begun.
 
     A tool that still runs then is left behind: its thread cannot be stopped, so the caller should
     end the process by ``os._exit``; every write is atomic.
     """
-    asyncio.run(
-        _serve(server, Connection(incoming, partial(_written, sink)), answered, acknowledged)
-    )
+    connection = Connection(incoming, sink.write, earlier=earlier)
+    asyncio.run(_serve(server, connection, answered, acknowledged))
     return 0
 
 
@@ -79,7 +71,14 @@ async def _serve(
 class Connection:
     """One client whose messages come by a thread; ``write`` sends all of its bytes or raises."""
 
-    def __init__(self, incoming: Incoming, write: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        incoming: Incoming,
+        write: Callable[[bytes], None],
+        *,
+        earlier: Direct | None = None,
+    ) -> None:
+        self._earlier = earlier
         self._incoming = incoming
         self._write = write
         self._writer = threading.Thread(target=self._write_lines, name="mcp-stdout", daemon=True)
@@ -100,6 +99,7 @@ class Connection:
             acknowledged=acknowledged,
             tools=server.tools if isinstance(server, McpServer) else None,
             send_now=self._send_now,
+            earlier=self._earlier,
         )
         self._writer.start()
         reader = partial(self._read_lines, session, asyncio.get_running_loop())
@@ -145,12 +145,6 @@ class Connection:
             log.info("The client no longer reads its answers")
             return False
         return True
-
-
-def _written(sink: int, line: bytes) -> None:
-    rest = memoryview(line)
-    while rest:
-        rest = rest[os.write(sink, rest) :]
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

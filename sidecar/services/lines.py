@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import re2
-
 from sidecar.services.pattern import Pattern, compile_pattern
 
 SHOWN_CHARACTERS = 300
@@ -126,5 +124,7 @@ class LineSearch:
 def _bounded(pattern: str, *, regex: bool) -> str:
     if regex:
         return rf"\b(?:{pattern})\b"
+    import re2  # noqa: PLC0415 - as in `compile_pattern`, which comes next
+
     first, last = (r"\b" if c.isascii() and _word(c) else "" for c in (pattern[0], pattern[-1]))
     return f"{first}{re2.escape(pattern)}{last}"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-import re2
-
 from sidecar.domain.errors import ErrorCode, SidecarError
 
 MAX_PATTERN = 10_000
@@ -43,6 +41,8 @@ def compile_pattern(
         raise _refused("The pattern is empty.")
     if len(pattern) > MAX_PATTERN:
         raise _refused(f"The pattern has {len(pattern)} characters; {MAX_PATTERN} are allowed.")
+    import re2  # noqa: PLC0415 - two megabytes that a session without a search never needs
+
     options = re2.Options()
     options.log_errors = False
     # Hundreds of groups take RE2 seconds to follow on a text of 20 kB; nobody asks for them.

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cached_property, lru_cache
 from itertools import accumulate
-
-import re2
-from pathspec import GitIgnoreSpec
+from typing import TYPE_CHECKING
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.workspace import trouble
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 MAX_NAME_BYTES = 255
 MAX_PATH_BYTES = 4096
@@ -121,6 +122,9 @@ def _modest(pattern: str) -> bool:
 
 def _compiled(patterns: list[str], *, lenient: bool) -> list[GitIgnoreSpec]:
     """The patterns in as few specs as can be compiled, in their order."""
+    import re2  # noqa: PLC0415 - three megabytes with what compiles the patterns
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415
+
     if all(map(_modest, patterns)):
         with suppress(ValueError, re.error, re2.error):
             return [GitIgnoreSpec.from_lines(patterns, backend="re2")]

@@ -13,7 +13,7 @@ from mcp_types import PromptReference, ResourceTemplateReference
 
 from sidecar import app
 from sidecar.domain.errors import ErrorCode, SidecarError
-from sidecar.mcp import calls
+from sidecar.mcp import calls, server
 from sidecar.mcp.resources import FAMILIES, MAX_BYTES, Source, find, read
 from sidecar.services.registry import TOOLS
 from sidecar.services.tool import Result
@@ -128,8 +128,9 @@ def test_a_result_too_long_for_a_client_is_refused():
             return self.text
 
     size = calls.MAX_RESULT_BYTES // 2
-    assert calls.answered(Long(text="x" * (size - 1_000))).structured_content["success"]
-    refused = calls.answered(Long(text="x" * size))
+    fitting = server.told(calls.answering(Long(text="x" * (size - 1_000))))
+    assert fitting.structured_content["success"]
+    refused = server.told(calls.answering(Long(text="x" * size)))
     assert refused.is_error
     assert refused.structured_content["error_code"] == ErrorCode.TOO_LARGE
     told = json.loads(calls.answering(Long(text="x" * size)).message(7))
