@@ -14,12 +14,18 @@ local function looked_after(path)
   return modes[name] or notes[name] or (name == 'custom_modes.yaml' and folder == '.bob')
 end
 
+-- Whoever wants lenses above tests has the server told of Python files too.
+local function tested(path)
+  local options = vim.lsp.config.sidecar.init_options
+  return type(options) == 'table' and options.test_lenses == true and vim.fs.basename(path):match('%.py$') ~= nil
+end
+
 ---@type vim.lsp.Config
 return {
   cmd = { 'sidecar', 'lsp' },
   root_dir = function(bufnr, on_dir)
     local path = vim.api.nvim_buf_get_name(bufnr)
-    if path ~= '' and looked_after(path) then
+    if path ~= '' and (looked_after(path) or tested(path)) then
       local marked = vim.fs.root(path, { '.roo', '.roomodes', '.zoomodes', '.git' })
       on_dir(marked or vim.fs.dirname(path))
     end

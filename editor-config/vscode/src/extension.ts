@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
 
-import { DOCUMENTS, WORKSPACE_MARKS } from "./files.ts";
-import { Session } from "./session.ts";
+import { documents, WORKSPACE_MARKS } from "./files.ts";
+import { Session, wantsTestLenses } from "./session.ts";
 import { Status } from "./status.ts";
 
 let session: Session | undefined;
@@ -21,7 +21,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     vscode.workspace.onDidOpenTextDocument((document) => startFor(started, document)),
     vscode.workspace.onDidChangeWorkspaceFolders(() => startInAgentWorkspace(started)),
     vscode.workspace.onDidChangeConfiguration((change) => {
-      const ours = ["sidecar.command", "sidecar.reportJsonSyntax"];
+      const ours = ["sidecar.command", "sidecar.reportJsonSyntax", "sidecar.testLenses"];
       if (started.started && ours.some((name) => change.affectsConfiguration(name))) {
         void started.restart();
       }
@@ -38,7 +38,8 @@ export async function deactivate(): Promise<void> {
 }
 
 function startFor(session: Session, document: vscode.TextDocument): void {
-  if (!session.started && vscode.languages.match(DOCUMENTS as vscode.DocumentSelector, document) > 0) {
+  const wanted = documents(wantsTestLenses()) as vscode.DocumentSelector;
+  if (!session.started && vscode.languages.match(wanted, document) > 0) {
     void session.start();
   }
 }

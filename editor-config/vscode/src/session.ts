@@ -5,7 +5,7 @@ import { type Executable, LanguageClient, State } from "vscode-languageclient/no
 
 import { findProgram, searchPath } from "./command.ts";
 import { middleware } from "./duplicates.ts";
-import { DOCUMENTS } from "./files.ts";
+import { documents } from "./files.ts";
 import type { Status } from "./status.ts";
 
 /** The one language server of a window: started once, restarted on demand, stopped with the window. */
@@ -80,8 +80,11 @@ export class Session implements vscode.Disposable {
   }
 
   private connect(executable: Executable): LanguageClient {
+    const testLenses = wantsTestLenses();
     const client = new LanguageClient("sidecar", "Sidecar", executable, {
-      documentSelector: DOCUMENTS,
+      documentSelector: documents(testLenses),
+      // Left out when off, so that the workspace's own settings file can decide.
+      ...(testLenses ? { initializationOptions: { test_lenses: true } } : {}),
       outputChannel: this.output,
       middleware,
       stdioOptions: { stdout: logged, stderr: logged },
@@ -135,6 +138,10 @@ export class Session implements vscode.Disposable {
       }
     });
   }
+}
+
+export function wantsTestLenses(): boolean {
+  return vscode.workspace.getConfiguration("sidecar").get("testLenses", false);
 }
 
 /** The user's value, or the default; a value from a workspace is never looked at. */
