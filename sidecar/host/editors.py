@@ -41,10 +41,11 @@ class Editors:
         self._shared.editors.join(editor)
         threading.Thread(target=reader, args=(loop,), name="lsp-in", daemon=True).start()
         await protocol.ended.wait()
-        self._shared.editors.leave(editor)
-        editor.close()
         link.control({"exit": protocol.exit_code})
         server.close()
+        # Whoever waits for it hears of it when its texts count no more.
+        self._shared.editors.leave(editor)
+        editor.close()
         bodies.finish()
 
 

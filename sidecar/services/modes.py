@@ -84,6 +84,7 @@ class ModeCapability(BaseModel):
 class ModeCapabilities(Result):
     """The modes that fit, and whether the product loads the file at all."""
 
+    source: str | None
     verdict: str
     loaded: int
     total: int
@@ -94,7 +95,8 @@ class ModeCapabilities(Result):
 
     def summary(self) -> str:
         """One line for each mode."""
-        head = f"{self.matching} mode(s); the mode file is {self.verdict}"
+        where = ", not saved in its editor" if self.source == "editor" else ""
+        head = f"{self.matching} mode(s); the mode file{where} is {self.verdict}"
         lines = [f"{head}: {self.loaded} of {self.total} loaded.", *self.problems]
         for mode in self.modes:
             tools = ", ".join(mode.groups) or "no tool group"
@@ -130,6 +132,7 @@ def get_mode_capabilities(
     problems, by_mode = _problems(context, file)
     full = request.slug is not None and request.include_instructions
     return ModeCapabilities(
+        source=context.workspace.files.read(file.path, prefer_editor=True).source if file else None,
         verdict=file.load.verdict if file else "missing",
         loaded=len(file.load.modes) if file else 0,
         total=file.total if file else 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -11,12 +12,14 @@ from typing import Any
 
 import pytest
 
-from tests.channel.clients import crash, status, until
+from tests.channel import clients
+from tests.channel.clients import crash, sidecar, status, until
 from tests.channel.typing_editor import TypingEditor
 from tests.faces.wire import Wire
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "workspace"
 FILE = ".roo/schedules.json"
 LOOP = "1745000000001"
 LONGER = {"action": "update", "schedule_id": LOOP, "update_fields": {"timeInterval": "25"}}
@@ -62,15 +65,35 @@ class Desk:
         return (self.root / FILE).read_text("utf-8") == self.saved
 
 
-@pytest.fixture
-def desk(start: Callable[..., Wire], example_workspace: Path) -> Desk:
-    agent = start(example_workspace)
-    agent.initialize()
-    return Desk(example_workspace, agent)
+@pytest.fixture(scope="module", autouse=True)
+def user_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One user, so one sidecar, for all tests: starting it takes longer than they do."""
+    folder = tmp_path_factory.mktemp("user")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SIDECAR_HOME", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def agent(user_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    root = shutil.copytree(EXAMPLE, tmp_path_factory.mktemp("open") / "workspace")
+    wire = clients.agent(root)
+    wire.initialize()
+    yield Desk(root, wire)
+    wire.kill()
+    sidecar("stop", root=root)
 
 
 @pytest.fixture
-def sit(desk: Desk, user_directory: Path) -> Iterator[Callable[..., TypingEditor]]:
+def desk(agent: Desk) -> Desk:
+    """The workspace as it was at first, with the agent and no editor."""
+    until(lambda: {each["face"] for each in status(agent.root)["clients"]} == {"mcp"})
+    shutil.copytree(EXAMPLE, agent.root, dirs_exist_ok=True)
+    return agent
+
+
+@pytest.fixture
+def sit(desk: Desk) -> Iterator[Callable[..., TypingEditor]]:
     """Starts editors that have the schedules file open with unsaved text."""
     started: list[TypingEditor] = []
 
