@@ -25,7 +25,7 @@ _QUICK_DEATH_SECONDS = 20.0
 _LONGEST_PAUSE_SECONDS = 10.0
 
 Body = bytes | None
-Connect = Callable[[bool], "Link"]
+Connect = Callable[[bool, str], "Link"]
 
 
 class Dialect(Protocol):
@@ -60,7 +60,8 @@ class Dialect(Protocol):
 class Relay:
     """The client on one side, one sidecar after the other on the other side.
 
-    ``connect`` gives a link and is told whether it is for a session that has begun already.
+    ``connect`` gives a link and is told whether it is for a session that has begun already, and
+    how the last sidecar ended.
     """
 
     def __init__(
@@ -111,10 +112,10 @@ class Relay:
             time.sleep(0.002)
 
     def _stay_connected(self) -> None:
-        deaths = 0
+        deaths, reason = 0, ""
         while True:
             began = time.monotonic()
-            reason = self._serve_once()
+            reason = self._serve_once(reason)
             quick = time.monotonic() - began < _QUICK_DEATH_SECONDS
             deaths = deaths + 1 if quick and reason == "died" else 0
             if deaths > 1:
@@ -122,10 +123,10 @@ class Relay:
             if reason in {"stopped", "refused"}:
                 self._wait_for_client()
 
-    def _serve_once(self) -> str:
-        """Relay for one sidecar until its end; returns how it ended."""
+    def _serve_once(self, last: str) -> str:
+        """Relay for one sidecar until its end; returns how it ended, as the ``last`` one did."""
         try:
-            link = self._connect(self._began)
+            link = self._connect(self._began, last)
         except (Unavailable, OSError) as error:
             self._refuse(f"The sidecar cannot be reached: {_sentence(error)}")
             return "refused"

@@ -26,6 +26,8 @@ if sys.platform != "win32":
 START_SECONDS = 60.0
 GIVING_WAY_SECONDS = 620.0
 MOST_STARTS = 3
+# Whoever has made a sidecar give way begins the next one at once, if it still lives.
+_YIELDING_SECONDS = 3.0
 _PAUSE_SECONDS = 0.01
 _BACKLOG = 128
 _TOLD_OF_LOG = 2_000
@@ -109,9 +111,16 @@ def ask(place: Place, hello: Json) -> Link | None:
 
 
 def find_or_start(
-    place: Place, hello: Json, spawn: Callable[[Place, int, int], None] | None = None
+    place: Place,
+    hello: Json,
+    spawn: Callable[[Place, int, int], None] | None = None,
+    *,
+    yielding: bool = False,
 ) -> Link:
-    """The workspace's sidecar, started where there is none; raises Unavailable, OSError."""
+    """The workspace's sidecar, started where there is none; raises Unavailable, OSError.
+
+    One that is ``yielding`` lets somebody else start it first.
+    """
     began, starts = time.monotonic(), 0
     spawn = spawn or start
     while True:
@@ -120,7 +129,8 @@ def find_or_start(
             return link
         if time.monotonic() - began > START_SECONDS + (GIVING_WAY_SECONDS if not starts else 0):
             raise Unavailable(f"No sidecar answered.{_why(place)}")
-        lock = take(place)
+        waiting = yielding and time.monotonic() - began < _YIELDING_SECONDS
+        lock = None if waiting else take(place)
         if lock is None:
             time.sleep(_PAUSE_SECONDS)
             continue

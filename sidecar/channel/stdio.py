@@ -41,9 +41,9 @@ def serve_agent(root: str, alone: Alone) -> NoReturn:
     known = manifest(renewed_path())
     session = os.urandom(4).hex()
 
-    def connect(began: bool) -> Link:  # noqa: FBT001
-        said = {"manifest": digest(known), "session": session}
-        return _connected("mcp", root, alone, began=began, **said)
+    def connect(began: bool, last: str) -> Link:  # noqa: FBT001
+        said = {"manifest": digest(known), "session": session, "began": began}
+        return _connected("mcp", root, alone, last, **said)
 
     relay = Relay(Agent(known), connect, lambda body: write(incoming.outgoing(body)), "mcp")
     if not select.select([wire.source], [], [], _FIRST_WORD_SECONDS)[0]:
@@ -64,8 +64,8 @@ def serve_editor(fallback_root: Callable[[], str], alone: Alone) -> NoReturn:
     write = written(wire.sink, threading.Lock(), ABRUPT)
     chosen: list[str] = []
 
-    def connect(began: bool) -> Link:  # noqa: FBT001
-        return _connected("lsp", chosen[0], alone, began=began)
+    def connect(began: bool, last: str) -> Link:  # noqa: FBT001
+        return _connected("lsp", chosen[0], alone, last, began=began)
 
     def begin(first: Json) -> None:
         chosen.append(folder_of(first) or fallback_root())
@@ -99,7 +99,7 @@ def folder_of(initialize: Json) -> str | None:
     return None
 
 
-def _connected(face: str, root: str, alone: Alone, **more: object) -> Link:
+def _connected(face: str, root: str, alone: Alone, last: str, **more: object) -> Link:
     # The client's first question is answered before this is imported.
     from sidecar.channel.seat import find_or_start, greeting  # noqa: PLC0415
 
@@ -110,13 +110,12 @@ def _connected(face: str, root: str, alone: Alone, **more: object) -> Link:
         raise Unavailable(told) from None
     hello = greeting(face, place, **more)
     try:
-        return find_or_start(place, hello)
+        return find_or_start(place, hello, yielding=last == "moved")
     except (Unavailable, OSError) as error:
         return _alone(place, hello, alone, error)
 
 
 def _alone(place: Place, hello: Json, alone: Alone, error: Exception) -> Link:
-
     told = f"serving alone, because no sidecar can be had: {error}"
     sys.stderr.write(f"sidecar {hello['face']}: {told}\n")
     return alone(place, hello)

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from sidecar.workspace import logs
 log = logging.getLogger(__name__)
 
 _ENDING_SECONDS = 10.0
+_ASKING_SECONDS = 0.5
 
 
 def run(root: str, folder: str, lock: int, listener: socket.socket) -> int:
@@ -118,11 +120,13 @@ def beside(context: Context, ended: Callable[[], None]) -> Iterator[None]:
 def _taken(place: Place) -> int:
     """The lock of the workspace's only sidecar."""
     try:
-        asked = False
+        asked = -_ASKING_SECONDS
         while (lock := seat.take(place)) is None:
-            if not asked:
-                asked = seat.find(place, seat.greeting("takeover", place)) is not None
-            threading.Event().wait(0.02)
+            # Again, for a channel may have started another one meanwhile.
+            if time.monotonic() - asked >= _ASKING_SECONDS:
+                seat.find(place, seat.greeting("takeover", place))
+                asked = time.monotonic()
+            time.sleep(0.02)
     except Unavailable as error:
         raise SidecarError(ErrorCode.BUSY, str(error)) from None
     return lock
