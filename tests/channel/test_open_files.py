@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -214,6 +215,17 @@ def test_an_editor_that_dies_at_that_moment_leaves_the_disk_alone(desk, sit):
     assert desk.changed()["stored"] == "disk"
 
 
+def test_an_editor_that_does_not_answer_holds_nobody_up_and_is_asked_again(desk, sit):
+    editor = sit()
+    editor.before = lambda: "is silent"
+    assert "has not answered" in desk.refused("manage_schedules", **LONGER)
+    assert desk.is_untouched()
+    editor.answer_late()
+    editor.before = lambda: None
+    assert desk.changed()["stored"] == "editor"
+    assert editor.texts[FILE] == desk.typed.replace('"10"', '"25"', 1)
+
+
 def test_an_editor_that_takes_no_changes_is_left_alone(desk, sit):
     editor = sit(workspace={})
     assert "Save it there" in desk.refused("manage_schedules", **LONGER)
@@ -378,3 +390,20 @@ def test_an_escalation_is_shown_in_every_editor_and_a_tried_one_in_none(desk, si
         [told] = editor.told
         assert "deploy failed 1 times in a row and is stopped: no route" in told
         assert done["escalation_id"] in told
+
+
+def test_a_sidecar_that_a_person_serves_asks_the_editor_as_well(desk, sit):
+    editor = sit()
+    command = [*clients.SIDECAR, "serve", "--port", "0", "--workspace", str(desk.root)]
+    serving = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: status(desk.root).get("pid") == serving.pid)
+        until(lambda: {"mcp", "lsp"} <= {each["face"] for each in status(desk.root)["clients"]})
+        until(lambda: desk.sees(desk.typed))
+        assert desk.changed()["stored"] == "editor"
+        assert editor.texts[FILE] == desk.typed.replace('"10"', '"25"', 1)
+        assert desk.is_untouched()
+        editor.kill()
+    finally:
+        serving.terminate()
+        serving.wait()

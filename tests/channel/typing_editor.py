@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.channel.clients import Editor, until
+from tests.channel.clients import Editor
 
 Json = dict[str, Any]
 # What editors say that let others change their texts, and check the version themselves.
@@ -26,6 +26,7 @@ class TypingEditor(Editor):
         self.undone: dict[str, list[str]] = {}
         self.asked: list[Json] = []
         self.told: list[str] = []
+        self.unanswered: list[Json] = []
         self.before: Callable[[], str | None] = lambda: None
         self._guard = threading.RLock()
         super().__init__(root, *options)
@@ -87,6 +88,8 @@ class TypingEditor(Editor):
             os.kill(self.process.pid, signal.SIGKILL)
         elif how == "refuses":
             self._answer(message["id"], {"applied": False, "failureReason": "no"})
+        elif how == "is silent":
+            self.unanswered.append(message)
         elif how == "lies":
             self._answer(message["id"], {"applied": True})
         else:
@@ -114,10 +117,10 @@ class TypingEditor(Editor):
         self._show(name, text)
         return True
 
-    def heard(self, count: int) -> list[Json]:
-        """The changes that were asked for, once there are that many."""
-        until(lambda: len(self.asked) >= count)
-        return self.asked
+    def answer_late(self) -> None:
+        """Refuse what was asked long ago."""
+        for message in self.unanswered:
+            self._answer(message["id"], {"applied": False})
 
 
 def _offset(text: str, place: dict[str, int]) -> int:
