@@ -13,7 +13,7 @@ from sidecar.lsp.documents import Document
 from sidecar.lsp.translate import NAME, Encoding, to_range
 from sidecar.services import test_failures, test_results
 from sidecar.services.context import Context
-from sidecar.services.test_failures import Failure
+from sidecar.services.test_failures import Failure, Lines
 from sidecar.services.test_lenses import TestLens
 from sidecar.services.test_results import TestResults
 from sidecar.workspace.workspace import Workspace
@@ -85,9 +85,10 @@ class Tests:
         if document is None and disk is None:
             return None
         source = document.source if document else Source(disk[0] if disk else "")
+        lines = Lines(source)
         since = disk[1] if disk and disk[0] == source.text else None
         found = (
-            _diagnostic(source, failure, units, unchanged=bool(since and since <= failure.started))
+            _diagnostic(lines, failure, units, unchanged=bool(since and since <= failure.started))
             for failure in failures
         )
         return tuple(each for each in found if each)
@@ -103,13 +104,13 @@ def _on_disk(workspace: Workspace, path: str) -> tuple[str, float] | None:
 
 
 def _diagnostic(
-    source: Source, failure: Failure, units: Encoding, *, unchanged: bool
+    lines: Lines, failure: Failure, units: Encoding, *, unchanged: bool
 ) -> types.Diagnostic | None:
-    span = test_failures.place(failure, source, unchanged=unchanged)
+    span = test_failures.place(failure, lines, unchanged=unchanged)
     if span is None:
         return None
     return types.Diagnostic(
-        range=to_range(source, span, units),
+        range=to_range(lines.source, span, units),
         message=failure.message,
         severity=types.DiagnosticSeverity.Error,
         code=failure.code,

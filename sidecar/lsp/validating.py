@@ -58,6 +58,11 @@ def _arguments(path: str, keyword: str) -> dict[str, Any]:
     return {"validation_type": "tests", "target_path": path, "wait_seconds": 0, **options}
 
 
+def _told(result: RunValidation) -> str:
+    counts = (f", {c.passed}/{c.passed + c.failed + c.errors} passed" for c in result.categories)
+    return result.verdict + "".join(counts)
+
+
 class _Watched:
     """One run with its progress in the editor, where that can show any."""
 
@@ -75,7 +80,7 @@ class _Watched:
             while result.status == "running":
                 asked = {"run_id": result.run_id, "wait_seconds": LOOK_SECONDS}
                 result = await self._call({**asked, "cancel": self._bar.cancelled})
-            told = result.summary().partition("\n")[0]
+            told = _told(result)
         finally:
             self._bar.end(told)
         self._checker.folder.tests.outdated()

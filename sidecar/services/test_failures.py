@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from sidecar.domain.source import Source, Span
 from sidecar.services import test_results
@@ -22,7 +23,7 @@ PER_FILE = 200
 PLAIN_CATEGORY = "tests"
 TEST_FAILED = "test-failed"
 # As long as the harness quotes a line; of a longer one only the beginning is known.
-CUT = 1000
+QUOTED = 1000
 # A file of the workspace can hold a report; its text must not steer what shows it.
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _ERROR_LINE = re.compile(r"^E {3}(.*)$", re.MULTILINE)
@@ -90,36 +91,46 @@ def _explained(message: str) -> str:
     return "\n".join(line.rstrip() for line in told[:SHOWN_LINES])[:SHOWN_CHARACTERS].strip()
 
 
-def place(failure: Failure, source: Source, *, unchanged: bool) -> Span | None:
+class Lines:
+    """A text's lines, found by what stands in them."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def text(self, line: int) -> str | None:
+        """As much of a line as is ever quoted, None past the end."""
+        if line >= len(self.source.line_starts):
+            return None
+        return self.source.slice(self.source.line_span(line))[:QUOTED]
+
+    @cached_property
+    def by_text(self) -> dict[str, list[int]]:
+        """The numbers of the lines that begin with a text."""
+        found: dict[str, list[int]] = {}
+        for number, line in enumerate(self.source.lines):
+            found.setdefault(line.rstrip("\r\n")[:QUOTED], []).append(number)
+        return found
+
+    def content(self, line: int) -> Span:
+        """A line without the blanks around it."""
+        span = self.source.line_span(line)
+        text = self.source.slice(span)
+        indent = len(text) - len(text.lstrip())
+        return Span(span.start + indent, max(span.start + indent, span.start + len(text.rstrip())))
+
+
+def place(failure: Failure, lines: Lines, *, unchanged: bool) -> Span | None:
     """Where a failure stands in its file's present text, None where that cannot be told.
 
     ``unchanged`` says that the text is still the one that was run.
     """
+    line = failure.line - 1
     if not failure.quote:
-        line = failure.line - 1
-        return _content(source, line) if unchanged and line < len(source.line_starts) else None
+        return lines.content(line) if unchanged and lines.text(line) is not None else None
     before, _, wanted = failure.quote.partition("\n")
-    if _is(source, failure.line - 1, wanted):
-        return _content(source, failure.line - 1)
-    found = [n for n in range(len(source.line_starts)) if _is(source, n, wanted)]
+    if lines.text(line) == wanted:
+        return lines.content(line)
+    found = lines.by_text.get(wanted, [])
     if len(found) > 1:
-        found = [n for n in found if n > 0 and _is(source, n - 1, before)]
-    return _content(source, found[0]) if len(found) == 1 else None
-
-
-def _is(source: Source, line: int, wanted: str) -> bool:
-    if line >= len(source.line_starts):
-        return False
-    text = _text(source, line)
-    return text[: len(wanted)] == wanted and (len(text) == len(wanted) or len(wanted) >= CUT)
-
-
-def _text(source: Source, line: int) -> str:
-    return source.slice(source.line_span(line)).rstrip("\r\n")
-
-
-def _content(source: Source, line: int) -> Span:
-    """A line without the blanks around it."""
-    start, text = source.line_starts[line], _text(source, line)
-    indent = len(text) - len(text.lstrip())
-    return Span(start + indent, max(start + indent, start + len(text.rstrip())))
+        found = [number for number in found if number and lines.text(number - 1) == before]
+    return lines.content(found[0]) if len(found) == 1 else None

@@ -15,6 +15,11 @@ from typing import Any
 
 import pytest
 
+from sidecar.services import trust
+from sidecar.services.context import Context
+from sidecar.settings import Settings
+from sidecar.workspace.workspace import Workspace
+
 pytestmark = pytest.mark.editor
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -105,3 +110,24 @@ def test_an_agent_changes_what_is_typed_in_neovim_and_undo_takes_it_back(
     assert told["modified"]
     assert told["undone"] == told["typed"]
     assert file.read_text("utf-8") == saved
+
+
+def test_neovim_shows_failed_tests_and_runs_them_from_a_lens(
+    drive: Callable[[str], dict[str, Any]], example_workspace: Path
+) -> None:
+    tests = "# tests\n\ndef test_a():\n    assert 1 == 2\n\ndef test_b():\n    assert True\n"
+    (example_workspace / "test_it.py").write_text(tests, encoding="utf-8")
+    context = Context(Workspace.open(example_workspace), Settings())
+    trust.grant(context, trust.offer(context))
+    told = drive("neovim_tests.lua")
+
+    assert told["before"] == [[0, "not run | run"], [2, "not run | run"], [5, "not run | run"]]
+    assert [line for line, _ in told["after"]] == [0, 2, 5]
+    assert [re.sub(r"[\d.]+ s", "N s", title) for _, title in told["after"]] == [
+        "failed, N s | run",
+        "failed, N s | run",
+        "not run | run",
+    ]
+    assert told["diagnostics"] == [[3, "test-failed", "test_a failed:\nassert 1 == 2", "sidecar"]]
+    assert told["progress"][0] == "begin Tests of test_it.py"
+    assert told["progress"][-1] == "end failed, 0/1 passed"

@@ -10,7 +10,7 @@ import pytest
 from sidecar.domain.source import Source
 from sidecar.services import test_failures, test_lenses, test_results, validation_runs
 from sidecar.services.context import Context
-from sidecar.services.test_failures import Failure, failures, place
+from sidecar.services.test_failures import Failure, Lines, failures, place
 from sidecar.services.test_results import TestResults
 from sidecar.settings import Settings
 from sidecar.workspace.workspace import Workspace
@@ -144,7 +144,7 @@ def failure(line: int, quote: str) -> Failure:
 )
 def test_a_failure_keeps_to_its_line(text: str, found: int | None):
     source = Source(text)
-    span = place(failure(2, "def x():\n    fail()"), source, unchanged=False)
+    span = place(failure(2, "def x():\n    fail()"), Lines(source), unchanged=False)
 
     assert (span and source.position(span.start).line) == found
     assert span is None or source.slice(span) == "fail()"
@@ -153,9 +153,9 @@ def test_a_failure_keeps_to_its_line(text: str, found: int | None):
 def test_without_a_quote_only_the_text_that_was_run_has_a_place():
     source = Source("one\ntwo\n")
 
-    assert place(failure(2, ""), source, unchanged=False) is None
-    assert source.slice(place(failure(2, ""), source, unchanged=True)) == "two"
-    assert place(failure(9, ""), source, unchanged=True) is None
+    assert place(failure(2, ""), Lines(source), unchanged=False) is None
+    assert source.slice(place(failure(2, ""), Lines(source), unchanged=True)) == "two"
+    assert place(failure(9, ""), Lines(source), unchanged=True) is None
 
 
 def test_results_of_methods_and_parameters_stand_above_their_functions(empty: Context):
