@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     if not trust.is_trusted(context):
         print("sidecar: not trusted, so no tests run; see `sidecar trust`", file=sys.stderr)
     validation_runs.refuse_second(context)
-    return _attended(context, _arguments(context, options))
+    return _attended(context, options)
 
 
 def _ask(context: Context, run_id: str, *, cancel: bool) -> int:
@@ -84,19 +84,20 @@ def _arguments(context: Context, options: argparse.Namespace) -> list[str]:
     return words
 
 
-def _attended(context: Context, arguments: list[str]) -> int:
+def _attended(context: Context, options: argparse.Namespace) -> int:
     """A run on this terminal; it is kept like any other, and can be asked for by its id."""
     words, environment = validation_runs.command(
-        context, _kept_run(context, fail_fast="--fail-fast" in arguments), arguments
+        context, _kept_run(context, options), _arguments(context, options)
     )
     with _interrupts_left_to_the_child():
         return subprocess.run(words, env=environment, check=False).returncode  # noqa: S603 - our own interpreter and harness
 
 
-def _kept_run(context: Context, *, fail_fast: bool) -> validation_runs.Run | None:
+def _kept_run(context: Context, options: argparse.Namespace) -> validation_runs.Run | None:
     """A run in the workspace's state; none where that cannot be written, which is said."""
     try:
-        asked = {"type": "validate", "child": True, "fail_fast": fail_fast}
+        narrowing = {"categories": options.category, "fail_fast": options.fail_fast}
+        asked = {"type": "validate", "child": True, "full": options.full, **narrowing}
         return validation_runs.create(context, asked)
     except (SidecarError, OSError) as error:
         print(f"sidecar: this run is not kept: {one_line(str(error))}", file=sys.stderr)

@@ -96,11 +96,15 @@ def latest(context: Context) -> TestResults:
     known = _Known()
     coverage: dict[str, tuple[int, int]] | None = None
     branches = False
+    settled: set[str] = set()
     for run, asked in _runs(context):
-        report = run.load("report.json")
+        kind = repr([asked.get(name) for name in ("type", "categories", "full")])
+        # Reports are large; a run has nothing to add to a later one of all that it looked at.
+        report = None if kind in settled else run.load("report.json")
         if not isinstance(report, dict) or report.get("cancelled"):
             continue
-        _gather(known, run.id, report, asked)
+        if _gather(known, run.id, report, asked):
+            settled.add(kind)
         if coverage is None and not _narrowed(asked) and isinstance(report.get("coverage"), dict):
             coverage = dict(_coverage(report["coverage"]))
             branches = bool(report["coverage"].get("branches"))
@@ -118,22 +122,24 @@ def _runs(context: Context) -> list[tuple[validation_runs.Run, dict[str, Any]]]:
     return sorted(found, key=lambda each: -each[1]["started"])
 
 
-def _gather(known: _Known, run_id: str, report: dict[str, Any], asked: dict[str, Any]) -> None:
+def _gather(known: _Known, run_id: str, report: dict[str, Any], asked: dict[str, Any]) -> bool:
+    """Take what is new in a report; whether the run saw all that it could have."""
     taken = [each for each in _results(report, run_id, asked["started"]) if known.take(each)]
     known.files |= {
         (each.category, each.id.partition("::")[0]) for each in taken if "::" in each.id
     }
     if asked.get("keyword") or asked.get("fail_fast"):
-        return
-    ran = {
-        str(each.get("name"))
+        return False
+    categories = {
+        str(each.get("name")): str(each.get("verdict")) not in _PARTIAL
         for each in _dicts(report.get("categories"))
-        if str(each.get("verdict")) not in _PARTIAL
     }
+    ran = {name for name, whole in categories.items() if whole}
     if target := asked.get("target"):
         known.targets |= {(name, str(target)) for name in ran}
-    else:
-        known.categories |= ran
+        return False
+    known.categories |= ran
+    return bool(ran) and len(ran) == len(categories)
 
 
 def _narrowed(asked: dict[str, Any]) -> bool:

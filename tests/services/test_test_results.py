@@ -55,6 +55,21 @@ def test_a_run_of_everything_leaves_nothing_of_older_ones(empty: Context):
     assert runs.statuses() == {"a.py::x": "passed"}
 
 
+def test_a_run_of_other_categories_leaves_failures_of_tests(empty: Context):
+    runs = Runs(empty)
+    runs.add({"a.py::x": "failed"}, type="validate", categories=[])
+    run = validation_runs.Run(empty.workspace.state, "20260102T000000-00000001")
+    lint = {"id": "ruff", "category": "lint", "status": "passed", "file": "", "line": None}
+    asked = {"type": "validate", "categories": ["lint"], "started": 50}
+    run.save("request.json", asked)
+    run.save(
+        "report.json",
+        {"checks": [lint], "categories": [{"name": "lint", "verdict": "passed"}]},
+    )
+
+    assert runs.statuses() == {"ruff": "passed", "a.py::x": "failed"}
+
+
 def test_a_run_of_one_file_or_folder_speaks_for_that_alone(empty: Context):
     runs = Runs(empty)
     runs.add({"a.py::x": "failed", "a.py::gone": "failed", "in/b.py::y": "failed", "c.py": "error"})
