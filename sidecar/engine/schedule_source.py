@@ -126,7 +126,7 @@ class WorkspaceSource:
     def load(self, now: datetime) -> list[Entry]:
         """Every schedule with an id; none where there is no file."""
         try:
-            file, _ = schedule_plan.read(self.context)
+            file, _ = schedule_plan.read(self.context, saved=True)
         except SidecarError as error:
             if error.code is not ErrorCode.NOT_FOUND:
                 raise

@@ -53,12 +53,15 @@ def path_of(context: Context) -> str:
     return context.workspace.path(Kind.SCHEDULES, context.settings.product)
 
 
-def read(context: Context) -> tuple[SchedulesFile, Content]:
-    """The schedules file as the user sees it; raises E_NOT_FOUND, E_CORRUPT."""
+def read(context: Context, *, saved: bool = False) -> tuple[SchedulesFile, Content]:
+    """The schedules file as the user sees it, or as it is ``saved``; raises E_NOT_FOUND, E_CORRUPT.
+
+    What is executed goes by what is saved: a text that is being typed says what nobody has meant.
+    """
     path = path_of(context)
     files = context.workspace.files
     try:
-        content = files.read(path, limit=MAX_STATE_FILE_BYTES, prefer_editor=True)
+        content = files.read(path, limit=MAX_STATE_FILE_BYTES, prefer_editor=not saved)
     except SidecarError as error:
         if error.code is not ErrorCode.NOT_FOUND:
             raise

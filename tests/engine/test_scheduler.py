@@ -358,6 +358,22 @@ def test_a_real_schedule_becomes_a_complete_request(tmp_path: Path) -> None:
     assert record.state is RunState.QUEUED
 
 
+@pytest.mark.parametrize("typed", ["{", '"instructions of nobody"'])
+def test_what_is_typed_but_not_saved_is_not_executed(tmp_path: Path, typed: str) -> None:
+    opened = workspace(tmp_path)
+    saved = (tmp_path / ".roo" / "schedules.json").read_text(encoding="utf-8")
+    text = typed if typed == "{" else saved.replace('"Go."', typed)
+    opened.overlays.put(".roo/schedules.json", text, 2)
+    now = [at("01T00:00:30")]
+    scheduler, context = real(opened, now, code_allowed=True)
+
+    assert scheduler.look(now[0]) == at("01T01:00")
+
+    assert context.queue is not None
+    (record,) = context.queue.runs(workspace=opened.user.workspace_id(tmp_path))
+    assert record.request.instructions == "Go."
+
+
 def test_a_schedule_that_nobody_approved_needs_consent(tmp_path: Path) -> None:
     now = [at("01T00:00:30")]
     scheduler, context = real(workspace(tmp_path), now)
