@@ -113,11 +113,15 @@ _CATEGORY_KEYS = {"name": str, "paths": list, "markers": list}
 
 
 def load(root: Path, python: str = "", pytest: tuple[str, ...] = (), keyword: str = "") -> Plan:
-    """The plan of a folder; ``pytest`` replaces the plan's arguments for it; raises PlanError."""
+    """The plan of a folder; raises PlanError.
+
+    ``pytest`` replaces all that the plan says of the tests.
+    """
     table = _table(root)
     _check_keys(table, _KEYS, "[tool.sidecar.validation]")
     if pytest:
         table["tests"] = list(pytest)
+        table["stage"] = [each for each in table.get("stage", ()) if not _runs_tests(each)]
     stages = _stages(root, table)
     categories = tuple(_test_category(entry) for entry in table.get("category", []))
     return Plan(
@@ -183,7 +187,8 @@ def _test_category(entry: Any) -> TestCategory:
 
 def _stages(root: Path, table: dict[str, Any]) -> tuple[Stage, ...]:
     own = tuple(_stage(entry) for entry in table.get("stage", []))
-    replaced = {stage.category for stage in own}
+    # Arguments for the tests that are found ask for these tests beside the plan's own.
+    replaced = {stage.category for stage in own} - ({"tests"} if "tests" in table else set())
     found = (stage for stage in _found(root, table) if stage.category not in replaced)
     order = ["syntax", "config", "lint", "types"]
     return tuple(
@@ -191,6 +196,14 @@ def _stages(root: Path, table: dict[str, Any]) -> tuple[Stage, ...]:
             (*found, *own),
             key=lambda stage: order.index(stage.category) if stage.category in order else 9,
         )
+    )
+
+
+def _runs_tests(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and entry.get("category") == "tests"
+        and entry.get("kind") == "pytest"
     )
 
 

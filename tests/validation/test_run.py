@@ -285,3 +285,29 @@ def test_the_interval_is_wilsons():
     assert (round(low, 4), round(high, 4)) == (0.4902, 0.9433)
     assert Counts(skipped=3).interval is None
     assert Counts(skipped=3).rate is None
+
+
+PARTS = """
+[tool.sidecar.validation]
+tests = ["--ignore=slow"]
+
+[[tool.sidecar.validation.stage]]
+name = "slow tests"
+category = "tests"
+kind = "pytest"
+command = ["slow"]
+lane = "beside"
+"""
+
+
+def test_tests_of_a_stage_of_their_own_are_run_beside_those_that_the_plan_says(project, validate):
+    """And what is asked for on the command line is run alone."""
+    passes = "def test_a():\n    pass\n"
+    root = project({"test_a.py": passes, "slow/test_b.py": passes, "pyproject.toml": PARTS})
+
+    assert validate(root).statuses() == {
+        "test_a.py::test_a": "passed",
+        "slow/test_b.py::test_a": "passed",
+    }
+    asked = validate(root, "--pytest=test_a.py", "--category=tests")
+    assert asked.statuses() == {"test_a.py::test_a": "passed"}
