@@ -128,8 +128,17 @@ def problems(place: Place, runs: list[RunRecord], starts: Counter[str]) -> dict[
         ),
         "time rows left open": sum(not row.get("end_time") for row in place.rows()),
         "time rows twice": sum(count - 1 for count in rows.values()),
-        "agents left running": sum(is_alive(pid) for _, pid in place.starts),
+        "agents left running": sum(is_at_work(place, pid) for _, pid in place.starts),
     }
+
+
+def is_at_work(place: Place, pid: int) -> bool:
+    """Whether a process is still the agent; in half an hour its number may be another's."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return sys.platform != "linux" and is_alive(pid)
+    return str(place.tools).encode() in command
 
 
 def main() -> int:
