@@ -1,0 +1,76 @@
+"""Plain calls of agents that share a sidecar go the direct way, past the SDK."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+from sidecar.channel.frames import END, MESSAGE, frame, frames
+from sidecar.host.agents import Agents
+from sidecar.host.link import ChannelLink
+from sidecar.host.shared import Shared
+from sidecar.services.context import Context
+from sidecar.settings import Settings
+from sidecar.workspace.workspace import Workspace
+from tests.faces.wire import INITIALIZE
+
+
+class Channel:
+    """A channel's end of the socket, and the sidecar's end served in a thread."""
+
+    def __init__(self, root: Path) -> None:
+        ours, self._socket = socket.socketpair()
+        link = ChannelLink({"face": "mcp", "manifest": ""}, ours, b"")
+        shared = Shared(Context(Workspace.open(root), Settings()))
+
+        def serve() -> None:
+            asyncio.run(Agents(shared).serve(link))
+
+        self.serving = threading.Thread(target=serve, daemon=True)
+        self.serving.start()
+        self._messages = frames(self._socket)
+
+    def send(self, **message: Any) -> None:
+        """Send a message of the client."""
+        told = json.dumps({"jsonrpc": "2.0", **message}).encode()
+        self._socket.sendall(frame(MESSAGE, told))
+
+    def receive(self) -> Any:
+        """The next message for the client."""
+        return next(json.loads(body) for kind, body in self._messages if kind == MESSAGE)
+
+    def leave(self) -> None:
+        """Tell the end of the client's messages, and wait until the sidecar has seen it."""
+        self._socket.sendall(frame(END, b""))
+        self.serving.join(30)
+        assert not self.serving.is_alive()
+
+
+def answering_threads() -> set[threading.Thread]:
+    """The threads that answer direct calls in this process."""
+    return {each for each in threading.enumerate() if each.name.startswith("call-")}
+
+
+def test_a_plain_call_over_the_socket_is_answered_by_a_thread_of_its_own(example_workspace: Path):
+    before = answering_threads()
+    channel = Channel(example_workspace)
+    channel.send(id=0, method="initialize", params=INITIALIZE)
+    assert channel.receive()["id"] == 0
+    channel.send(method="notifications/initialized")
+    call = {"name": "get_todo_status", "arguments": {"limit": 2}}
+
+    channel.send(id=1, method="tools/call", params={**call, "_meta": {"progressToken": "p"}})
+    by_the_sdk = channel.receive()
+    assert answering_threads() == before
+    channel.send(id=1, method="tools/call", params=call)
+    direct = channel.receive()
+
+    assert len(answering_threads() - before) == 1
+    for answer in (by_the_sdk, direct):
+        answer["result"]["structuredContent"].pop("timestamp")
+    assert direct == by_the_sdk
+    channel.leave()
