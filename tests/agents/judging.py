@@ -55,11 +55,10 @@ def expected(steps: Sequence[Step], workspace: Path, user: Path) -> list[Expecte
 def _expected(step: Step, context: Context) -> Expected:
     tool = resolve(step.tool)
     try:
-        result = calls.answered(called(tool, context, step.arguments))
+        answer = calls.answering(called(tool, context, step.arguments)).fitting()
     except SidecarError as refusal:
-        result = calls.refusing(refusal).result()
-    text = "\n".join(part.text for part in result.content if part.type == "text")
-    return Expected(masked_value(result.structured_content), masked(text), bool(result.is_error))
+        answer = calls.refusing(refusal)
+    return Expected(masked_value(answer.structured), masked(answer.text), answer.is_error)
 
 
 def judged(received: str, wanted: Expected) -> Verdict:

@@ -78,11 +78,11 @@ class Agent:
     def call(self, name: str, **arguments: Any) -> Answer:
         """Call a tool."""
         try:
-            result = calls.answered(called(resolve(name), self.context, arguments))
+            answer = calls.answering(called(resolve(name), self.context, arguments)).fitting()
         except SidecarError as error:
-            result = calls.refusing(error).result()
-        told = json.loads(json.dumps(result.structured_content))
-        return Answer(bool(result.is_error), told, result.content[0].text)
+            answer = calls.refusing(error)
+        told = json.loads(json.dumps(answer.structured))
+        return Answer(answer.is_error, told, answer.text)
 
     @property
     def root(self) -> Path:
