@@ -126,7 +126,10 @@ def _run(chosen: plan.Plan, options: argparse.Namespace) -> int:
         )
         code = _code(chosen, options)
         name = options.id or _new_id()
-        report = stages.execute(run)
+        try:
+            report = stages.execute(run)
+        finally:
+            run.progress.close()
         checks = quoting.quoted(report.checks, chosen.root, report.started)
         report = replace(report, id=name, checks=checks)
         if options.state:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-TERMINAL_SECONDS = 0.2
+if TYPE_CHECKING:
+    from validation.live import Live
+
 LOG_SECONDS = 10.0
 STATUS_SECONDS = 0.5
 
 
 @dataclass
 class Progress:
-    """Lines for a stream, rewritten in place on a terminal, and a small file that can be polled.
+    """Lines for a stream, a live view for a terminal, and a small file that can be polled.
 
     Without a stream or a status file it is silent.
     """
@@ -28,14 +29,24 @@ class Progress:
     _stage: str = ""
     _detail: str = ""
     _began: float = 0.0
-    _drawn: bool = False
+    _live: Live | None = None
     _last_line: float = 0.0
     _last_status: float = 0.0
     _started: float = field(default_factory=time.time)
 
-    @property
-    def _terminal(self) -> bool:
-        return self.stream is not None and self.stream.isatty()
+    def __post_init__(self) -> None:
+        """Begin to draw where the stream is a terminal."""
+        if self.stream is not None and self.stream.isatty():
+            # rich costs a tenth of a second, which no log and no program needs to wait for.
+            from validation.live import Live  # noqa: PLC0415
+
+            self._live = Live(self.stream)
+
+    def close(self) -> None:
+        """End the live view; later lines are plain."""
+        if self._live is not None:
+            self._live.close()
+            self._live = None
 
     def stage(self, name: str) -> None:
         """A stage begins."""
@@ -43,8 +54,9 @@ class Progress:
         self._last_line = self._began = time.monotonic()
         self._detail = ""
         self._write_status("", now=True)
-        if not self._terminal:
+        if self._live is None:
             self._print(f"... {name}")
+        self._draw()
 
     def beat(self) -> None:
         """The stage still runs."""
@@ -54,13 +66,10 @@ class Progress:
         """Something happened within the stage; shown as often as a reader can follow."""
         self._detail = text
         now = time.monotonic()
-        if now - self._last_line > (TERMINAL_SECONDS if self._terminal else LOG_SECONDS):
+        if self._live is None and now - self._last_line > LOG_SECONDS:
             self._last_line = now
-            told = f"... {self._stage}: {text or 'running'}, {now - self._began:.0f} s"
-            if self._terminal:
-                self._redraw(told)
-            else:
-                self._print(told)
+            self._print(f"... {self._stage}: {text or 'running'}, {now - self._began:.0f} s")
+        self._draw()
         self._write_status(text)
 
     def finish(self, line: str) -> None:
@@ -70,19 +79,19 @@ class Progress:
         self._write_status("", now=True)
 
     def say(self, line: str) -> None:
-        """Print a whole line, whatever stands on the last one."""
-        self._redraw("")
-        self._print(line)
+        """Print a whole line."""
+        if self._live is not None:
+            self._live.say(line)
+        else:
+            self._print(line)
 
     def _print(self, line: str) -> None:
         if self.stream is not None:
             print(line, file=self.stream, flush=True)
 
-    def _redraw(self, line: str) -> None:
-        if self._terminal and self.stream is not None and (line or self._drawn):
-            width = max(20, os.get_terminal_size(self.stream.fileno()).columns - 1)
-            print(f"\r\x1b[K{line[:width]}", end="", file=self.stream, flush=True)
-            self._drawn = bool(line)
+    def _draw(self) -> None:
+        if self._live is not None:
+            self._live.show(self._stage, self._detail, self.done, self.stages)
 
     def _write_status(self, text: str, *, now: bool = False) -> None:
         if self.status is None or not (
