@@ -4,7 +4,7 @@
 	bench-gate report-images \
 	faults soak torture bench-channel bench-validation packages mutation planted metrics \
 	pythons vsix vscode conformance neovim docs changelog clean distclean \
-	competition fleet bench-engine calendar
+	competition fleet bench-engine calendar agents agents-runs agents-busy
 
 WORKSPACE ?= examples/workspace
 ARGS ?=
@@ -161,6 +161,10 @@ calendar: .venv/dev.stamp ## 10,000 random schedules minute by minute, a simulat
 
 agents: .venv/dev.stamp ## drive the tools by the real agents and a scripted model; ARGS="--only codex"
 	@$(PY) tests/agents/run.py $(ARGS)
+
+agents-busy: .venv/dev.stamp ## Cline and Codex 20 times each while every processor is busy: all tools on turn one
+	@for agent in cline codex; do \
+		$(PY) tests/agents/run.py --only $$agent --transport stdio --times 20 --busy $(ARGS) || exit 1; done
 
 agents-runs: .venv/dev.stamp ## real agents work on runs, are cancelled, time out; ARGS="--only codex"
 	@$(PY) tests/agents/runs.py $(ARGS)

@@ -1,7 +1,7 @@
 """Drive our server by real agents, headless, against a scripted model on loopback.
 
-``run.py [--only NAME] [--transport NAME] [--keep FOLDER]``: exit 0 when every agent that could be
-run made every call with the right result, 1 when one did not.
+``run.py [--only NAME] [--transport NAME] [--keep FOLDER] [--times N] [--busy]``: exit 0 when every
+agent that could be run made every call with the right result, 1 when one did not.
 """
 
 from __future__ import annotations
@@ -213,18 +213,36 @@ def outcomes(only: str, transport: str, keep: Path | None) -> Iterator[Outcome]:
                     shutil.copytree(folder, target, symlinks=True, ignore_dangling_symlinks=True)
 
 
+@contextmanager
+def busy(loops: int) -> Iterator[None]:
+    """So many processes that do nothing but take a processor's time."""
+    running = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(loops)]
+    try:
+        yield
+    finally:
+        for each in running:
+            each.kill()
+            each.wait()
+
+
 def main() -> int:
     """Run, print, and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="agents whose name contains this")
     parser.add_argument("--transport", default="", help="this transport alone")
     parser.add_argument("--keep", type=Path, help="keep each run's folders here")
+    parser.add_argument("--times", type=int, default=1, help="drive each agent so often")
+    parser.add_argument("--busy", action="store_true", help="keep every processor busy meanwhile")
     options = parser.parse_args()
     results = []
-    for outcome in outcomes(options.only, options.transport, options.keep):
-        print(reporting.line(asdict(outcome)), flush=True)
-        results.append(asdict(outcome))
-    if not options.only and not options.transport:  # a part must not pass for the whole
+    with busy(os.cpu_count() or 1 if options.busy else 0):
+        for _ in range(options.times):
+            for outcome in outcomes(options.only, options.transport, options.keep):
+                print(reporting.line(asdict(outcome)), flush=True)
+                results.append(asdict(outcome))
+    if not (
+        options.only or options.transport or options.times > 1 or options.busy
+    ):  # a part must not pass for the whole
         reporting.write(ROOT / "state" / "reports", results)
     print(reporting.total(results))
     return 0 if all(reporting.is_good(result) for result in results) else 1
