@@ -147,15 +147,17 @@ def _connected(file: Path) -> sqlite3.Connection:
         file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     try:
-        _refuse_newer(connection)
-        _set_up(connection)
+        if _version(connection) != SCHEMA_VERSION:
+            _set_up(connection)
+        connection.execute("PRAGMA synchronous = FULL")
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _refuse_newer(connection: sqlite3.Connection) -> None:
+def _version(connection: sqlite3.Connection) -> int:
+    """The version of the tables, 0 where there are none; raises for a newer one than ours."""
     found = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if found > SCHEMA_VERSION:
         message = (
@@ -164,11 +166,12 @@ def _refuse_newer(connection: sqlite3.Connection) -> None:
         )
         hint = "Update this sidecar, or set SIDECAR_HOME to another folder."
         raise SidecarError(ErrorCode.UNAVAILABLE, message, hint=hint)
+    return found
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
+    """Make the tables; the version is written last, so that what has it needs no write again."""
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
     connection.execute(_SCHEMA)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

@@ -63,6 +63,10 @@ def test_who_cannot_reach_the_server_for_long_stops_what_others_may_take_over(
         postgres.up()
 
         settled(queue, "r", RunState.SUCCEEDED)
-        assert work.steps("r") == ["begin", "attempt 1", "recover", "attempt 1", "finish"]
+        first, *between, last = work.steps("r")
+        assert (first, last) == ("begin", "finish")
+        # On a machine that stands still for half a second the lease is lost once more.
+        assert between == ["attempt 1", *["recover", "attempt 1"] * (len(between) // 2)]
+        assert len(between) >= 3
     finally:
         queue.close()
