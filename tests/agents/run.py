@@ -1,7 +1,8 @@
 """Drive our server by real agents, headless, against a scripted model on loopback.
 
 ``run.py [--only NAME] [--transport NAME] [--keep FOLDER] [--times N] [--busy]``: exit 0 when every
-agent that could be run made every call with the right result, 1 when one did not.
+agent that could be run made every call with the right result, 1 when one did not, 77 when none
+could be run.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from sidecar.mcp.schema import of_input
 from sidecar.services.registry import TOOLS
 
 RUN_SECONDS = 150.0
+COULD_NOT_RUN = 77
 SIGN_IN_SECONDS = 60.0
 SERVER_SECONDS = 60.0
 EXAMPLE = ROOT / "examples" / "workspace"
@@ -245,6 +247,9 @@ def main() -> int:
     ):  # a part must not pass for the whole
         reporting.write(ROOT / "state" / "reports", results)
     print(reporting.total(results))
+    if results and all(result["not_run"] for result in results):
+        print(f"No agent could be run: {results[0]['not_run']}")
+        return COULD_NOT_RUN
     return 0 if all(reporting.is_good(result) for result in results) else 1
 
 
