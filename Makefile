@@ -35,6 +35,9 @@ setup: .venv/dev.stamp ## make .venv with everything that development needs
 	@echo "Setting up .venv with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv .venv >/dev/null 2>&1 || $(PYTHON) -m venv --clear --without-pip .venv
 
+# Named, because a comma in a call would end its argument.
+RUN_NEEDS := .[search,engine]
+
 # Some systems ship Python without ensurepip; their own pip can install into another Python.
 define install
 	@if $(PY) -m pip --version >/dev/null 2>&1; then set -- $(PY) -m pip; else set -- $(PYTHON) -m pip --python $(PY); fi; \
@@ -44,7 +47,7 @@ define install
 endef
 
 .venv/run.stamp: pyproject.toml .venv/pyvenv.cfg
-	$(call install,.[search,engine])
+	$(call install,$(RUN_NEEDS))
 
 .venv/dev.stamp: pyproject.toml .venv/pyvenv.cfg
 	$(call install,.[dev])
