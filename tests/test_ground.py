@@ -186,3 +186,14 @@ def test_every_changelog_fragment_has_a_type_that_the_changelog_knows():
     fragments = [p for p in (REPOSITORY / "changelog.d").iterdir() if p.name != "README.md"]
 
     assert {path.name.split(".")[1] for path in fragments} <= known
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize(("target", "extras"), [("run", "search,engine"), ("setup", "dev")])
+def test_a_fresh_clone_installs_what_its_command_needs(tmp_path, target: str, extras: str):
+    """A comma in a call of make would cut the list of extras short."""
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(REPOSITORY / name, tmp_path)
+    command = ["make", "--dry-run", target, f"PYTHON={sys.executable}"]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert f"--editable '.[{extras}]'" in told
