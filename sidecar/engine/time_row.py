@@ -9,7 +9,7 @@ from sidecar.domain.errors import SidecarError
 from sidecar.domain.run import RunRequest, RunState
 from sidecar.services import timing_log
 from sidecar.services.context import Context
-from sidecar.services.timing import LIMITS
+from sidecar.services.timed_tasks import keep_limit
 
 MAX_TASK = 400
 RESULTS = {
@@ -28,7 +28,7 @@ def begin(
     context: Context, request: RunRequest, task_id: str, started: datetime, limit: float
 ) -> None:
     """Make the row durable unless it is there; raises E_UNAVAILABLE after three tries."""
-    _remember_limit(context, task_id, int(limit))
+    keep_limit(context, task_id, int(limit))
     timing_log.append_once(context, _values(request, task_id, started))
 
 
@@ -39,7 +39,7 @@ def close(
 
     A row that somebody deleted meanwhile is written anew, as a whole.
     """
-    _remember_limit(context, task_id, None)
+    keep_limit(context, task_id, None)
     now, result = context.clock(), RESULTS[state]
     seconds = max(0, round((now - started).total_seconds()))
     try:
@@ -70,12 +70,3 @@ def _values(request: RunRequest, task_id: str, started: datetime) -> dict[str, s
         "result": "started",
         "priority": request.priority,
     }
-
-
-def _remember_limit(context: Context, task_id: str, seconds: int | None) -> None:
-    """Let readers of the log know by when the run is overdue."""
-    with context.workspace.store.transaction() as records:
-        if seconds is None:
-            records.delete(LIMITS, task_id)
-        else:
-            records.put(LIMITS, task_id, {"seconds": seconds})

@@ -194,7 +194,7 @@ def open_row(file: TimingFile, project: Project) -> Iterator[Hit]:
 
 
 def _limit(row: Row, project: Project) -> int:
-    scheduled = row.values["priority"] == "schedule"
+    scheduled = row.values["priority"].casefold() == "schedule"
     return project.schedule_limit_seconds if scheduled else project.todo_limit_seconds
 
 

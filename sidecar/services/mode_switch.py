@@ -13,7 +13,7 @@ from sidecar.services import task_runs
 from sidecar.services.context import Context
 from sidecar.services.handoff import CALL_ALONE, MAX_ROLE, has_modes
 from sidecar.services.modes import find_mode
-from sidecar.services.timing import Priority, TimedTask, start_task, stop_task
+from sidecar.services.timed_tasks import Priority, TimedTask, start_task, stop_task
 from sidecar.services.tool import Category, ChangeRequest, ChangeResult, tool
 
 # One record for each session: its mode, since when, for what, and the timer that runs.

@@ -11,7 +11,7 @@ from sidecar.services.context import Context
 from sidecar.services.delegation import DelegateTaskRequest, delegate_task
 from sidecar.services.recovery import error_recovery
 from sidecar.services.status import SystemStatusRequest, SystemStatusResult, get_system_status
-from sidecar.services.timing import start_task
+from sidecar.services.timed_tasks import start_task
 from sidecar.services.todo import get_todo_status
 from sidecar.workspace.workspace import Workspace
 

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.timing import COLUMNS, HEADER, parse
 from sidecar.services.context import Context
-from sidecar.services.timing import get_time_tracking, start_task, stop_task, track_task_time
+from sidecar.services.timed_tasks import start_task, stop_task
+from sidecar.services.timing import get_time_tracking, track_task_time
 from sidecar.settings import Settings
 from sidecar.workspace.workspace import Workspace
 
@@ -246,7 +247,7 @@ CHILD = """
 import json, resource, signal, sys
 from pathlib import Path
 from sidecar.services.context import Context
-from sidecar.services.timing import start_task, stop_task
+from sidecar.services.timed_tasks import start_task, stop_task
 from sidecar.settings import Settings
 from sidecar.workspace.workspace import Workspace
 context = Context(Workspace.open(Path(sys.argv[1])), Settings())
