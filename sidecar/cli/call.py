@@ -9,9 +9,10 @@ from typing import Any
 
 from sidecar.app import queueing
 from sidecar.cli.arguments import add_workspace_argument
+from sidecar.cli.root import root_of
 from sidecar.cli.visible import as_json, visible
-from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.host.workspace import open_workspace
 from sidecar.services import refusal
 from sidecar.services.calling import called
 from sidecar.services.registry import resolve

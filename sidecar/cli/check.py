@@ -12,12 +12,13 @@ from pathlib import Path
 from sidecar.cli import formats
 from sidecar.cli.arguments import add_workspace_argument
 from sidecar.cli.main import refuse
+from sidecar.cli.root import root_of
 from sidecar.cli.targets import Target, targets
-from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.domain.finding import Severity
 from sidecar.domain.kind import Kind
 from sidecar.domain.project import Project
 from sidecar.domain.source import Source
+from sidecar.host.workspace import open_workspace
 from sidecar.rules.registry import RULES
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import FileReport, diagnose_path

@@ -8,10 +8,11 @@ import sys
 
 from sidecar.cli.arguments import add_workspace_argument
 from sidecar.cli.main import REFUSED, refuse
+from sidecar.cli.root import root_of
 from sidecar.cli.targets import Target, targets
 from sidecar.cli.visible import one_line, visible
-from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.domain.errors import SidecarError
+from sidecar.host.workspace import open_workspace
 from sidecar.services.diagnosis import decoded
 from sidecar.services.fixes import fixed
 from sidecar.services.project import MAX_STATE_FILE_BYTES, load_project

@@ -10,9 +10,10 @@ from itertools import islice
 from typing import Any
 
 from sidecar.cli.arguments import add_workspace_argument
+from sidecar.cli.root import root_of
 from sidecar.cli.visible import as_json, one_line
-from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.domain.calendar import Calendar, describe, explain, slots
+from sidecar.host.workspace import open_workspace
 from sidecar.services import suspensions, trust
 from sidecar.services.context import Context
 from sidecar.services.project import zone

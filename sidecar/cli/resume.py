@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from sidecar.cli.arguments import add_workspace_argument
+from sidecar.cli.root import root_of
 from sidecar.cli.visible import one_line
-from sidecar.cli.workspace import open_workspace, root_of
+from sidecar.host.workspace import open_workspace
 from sidecar.services import suspensions
 from sidecar.services.schedule_plan import named, read
 

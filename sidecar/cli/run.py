@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from sidecar.cli import consent
 from sidecar.cli.arguments import add_workspace_argument
 from sidecar.cli.following import Follower
+from sidecar.cli.root import root_of
 from sidecar.cli.visible import visible
-from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.domain.run import RunRecord, RunState
 from sidecar.engine.executing import executing, look
+from sidecar.host.workspace import open_workspace
 from sidecar.services import trust
 from sidecar.services.context import Context
 from sidecar.services.run_requests import enqueue_schedule, queue_of, workspace_id

@@ -12,12 +12,13 @@ from typing import NoReturn
 from sidecar import __version__, app
 from sidecar.cli.arguments import add_http_arguments, add_workspace_argument
 from sidecar.cli.formats import write_text
+from sidecar.cli.root import root_of
 from sidecar.cli.serving import listening
 from sidecar.cli.visible import one_line
-from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.engine.executing import executed
 from sidecar.host import hosting
 from sidecar.host.shared import seen_by_editors
+from sidecar.host.workspace import open_workspace
 from sidecar.mcp import http
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import FileReport

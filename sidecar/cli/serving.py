@@ -9,7 +9,8 @@ from typing import Any
 
 from sidecar import app
 from sidecar.channel.opening import Wire
-from sidecar.cli.workspace import open_workspace, root_of
+from sidecar.cli.root import root_of
+from sidecar.host.workspace import open_workspace
 from sidecar.mcp import http, stdio, token
 from sidecar.mcp.early import Early, Rest, Sink
 from sidecar.services.context import Context

@@ -9,8 +9,9 @@ from dataclasses import replace
 from types import FrameType
 
 from sidecar.channel import framing, opening
-from sidecar.cli.workspace import open_workspace, root_of
+from sidecar.cli.root import root_of
 from sidecar.engine.late_queue import LateQueue, opened
+from sidecar.host.workspace import open_workspace
 from sidecar.mcp.calls import ToolCalls
 from sidecar.mcp.early import Early, Sink
 from sidecar.services.context import Client, Context, Progress

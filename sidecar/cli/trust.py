@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from sidecar.app import queueing
 from sidecar.cli.arguments import add_workspace_argument
 from sidecar.cli.main import refuse
+from sidecar.cli.root import root_of
 from sidecar.cli.visible import as_json, visible
-from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.schedules import Schedule
 from sidecar.engine.runners.catalog import command_of
+from sidecar.host.workspace import open_workspace
 from sidecar.services import trust
 from sidecar.services.context import Context
 from sidecar.services.run_requests import release

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sidecar.cli.arguments import add_workspace_argument
+from sidecar.cli.root import root_of
 from sidecar.cli.visible import one_line
-from sidecar.cli.workspace import open_workspace, root_of
 from sidecar.domain.errors import SidecarError
+from sidecar.host.workspace import open_workspace
 from sidecar.services import trust, validation_runs
 from sidecar.services.context import Context
 from sidecar.services.validation import RunValidationRequest, run_validation

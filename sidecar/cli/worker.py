@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sidecar.cli import consent
 from sidecar.cli.main import refuse
-from sidecar.cli.workspace import report_settings
 from sidecar.engine.executing import working
+from sidecar.host.workspace import report_settings
 from sidecar.services.context import Client, Context
 from sidecar.services.trust import refusal
 from sidecar.settings import load

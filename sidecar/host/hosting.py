@@ -16,11 +16,11 @@ from pathlib import Path
 from sidecar.channel import seat
 from sidecar.channel.message import Json, Unavailable
 from sidecar.channel.place import Place, place_of
-from sidecar.cli.workspace import open_workspace
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.run import RunState
 from sidecar.host.server import Host
 from sidecar.host.shared import Shared, seen_by_editors
+from sidecar.host.workspace import open_workspace
 from sidecar.services.context import Context
 from sidecar.workspace import logs
 

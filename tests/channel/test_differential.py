@@ -33,7 +33,7 @@ import asyncio, sys
 from pathlib import Path
 from mcp.server.stdio import stdio_server
 from sidecar import app
-from sidecar.cli.workspace import open_workspace
+from sidecar.host.workspace import open_workspace
 
 async def main():
     server = app.mcp_server(open_workspace(Path(sys.argv[1])))

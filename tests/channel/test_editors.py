@@ -57,14 +57,14 @@ def test_findings_come_back_by_themselves_after_a_crash(edit, tmp_path):
     assert editor.shown(".roomodes")["version"] == 4
 
 
-def test_findings_in_closed_files_are_taken_back_if_the_next_sidecar_finds_none(edit, tmp_path):
+def test_findings_in_closed_files_are_taken_back_at_a_crash_and_told_anew(edit, tmp_path):
     (tmp_path / ".roomodes").write_text(MODE % "comand")
     editor = edit(tmp_path)
     editor.initialize()
-    editor.shown(".roomodes", "RM006")
+    told = editor.shown(".roomodes", "RM006")["diagnostics"]
     crash(tmp_path)
-    editor.shown(".roomodes")
-    editor.shown(".roomodes", "RM006")
+    assert editor.shown(".roomodes")["diagnostics"] == []
+    assert editor.shown(".roomodes", "RM006")["diagnostics"] == told
 
 
 def test_an_editor_that_pulls_is_asked_to_pull_again_after_a_crash(edit, tmp_path):

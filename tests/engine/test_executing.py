@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.cli.workspace import open_workspace
 from sidecar.domain.run import ENDED, RunRecord, RunState
 from sidecar.engine.executing import executed, executing
+from sidecar.host.workspace import open_workspace
 from sidecar.services import trust
 from sidecar.services.context import Context
 from sidecar.services.run_requests import enqueue_schedule, queue_of

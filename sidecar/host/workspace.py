@@ -1,17 +1,14 @@
-"""Which workspace a command means, and its settings."""
+"""Opens a workspace for a command or a sidecar, with the settings that are in force there."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from sidecar.cli.root import root_of
 from sidecar.services.context import Client, Context
 from sidecar.settings import LoadedSettings, load
 from sidecar.workspace.user_dirs import UserDirs
 from sidecar.workspace.workspace import Workspace
-
-__all__ = ["open_workspace", "report_settings", "root_of"]
 
 
 def open_workspace(root: Path, *, code_allowed: bool = False) -> Context:
@@ -26,4 +23,4 @@ def open_workspace(root: Path, *, code_allowed: bool = False) -> Context:
 def report_settings(loaded: LoadedSettings) -> None:
     """Say which settings were not taken, and why."""
     for problem in loaded.problems:
-        print(f"sidecar: {problem.path or 'settings'}: {problem.message}", file=sys.stderr)
+        sys.stderr.write(f"sidecar: {problem.path or 'settings'}: {problem.message}\n")
