@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sidecar import __version__
 from sidecar.domain.kind import Kind
-from sidecar.engine.late_queue import LateQueue, opened
+from sidecar.engine.late_queue import queueing
 from sidecar.mcp import server
 from sidecar.services.context import Client, Context, Progress
 from sidecar.services.diagnosis import FileReport, diagnose_workspace
@@ -22,13 +22,6 @@ Show = Callable[[Sequence[FileReport]], None]
 def reports(context: Context) -> list[FileReport]:
     """What is wrong in the workspace now, file by file."""
     return diagnose_workspace(context.workspace, context.settings, context.clock())
-
-
-def queueing(context: Context) -> Context:
-    """The same view with the queue of runs, which is opened when it is first asked."""
-    if context.queue is not None:
-        return context
-    return replace(context, queue=LateQueue(lambda: opened(context)))
 
 
 def mcp_server(context: Context) -> server.McpServer:

@@ -7,11 +7,11 @@ import json
 import sys
 from typing import Any
 
-from sidecar.app import queueing
 from sidecar.cli.arguments import add_workspace_argument
 from sidecar.cli.root import root_of
 from sidecar.cli.visible import as_json, visible
 from sidecar.domain.errors import ErrorCode, SidecarError
+from sidecar.engine.late_queue import queueing
 from sidecar.host.workspace import open_workspace
 from sidecar.services import refusal
 from sidecar.services.calling import called

@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 
-from sidecar.app import queueing
 from sidecar.cli.arguments import add_workspace_argument
 from sidecar.cli.following import LOOK_SECONDS, Follower
 from sidecar.cli.main import refuse
 from sidecar.cli.root import root_of
 from sidecar.cli.visible import as_json, one_line, visible
 from sidecar.domain.run import RunRecord, RunState, run_name
+from sidecar.engine.late_queue import queueing
 from sidecar.host.workspace import open_workspace
 from sidecar.services.context import Context
 from sidecar.services.project import zone

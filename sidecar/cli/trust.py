@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from sidecar.app import queueing
 from sidecar.cli.arguments import add_workspace_argument
 from sidecar.cli.main import refuse
 from sidecar.cli.root import root_of
 from sidecar.cli.visible import as_json, visible
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.schedules import Schedule
+from sidecar.engine.late_queue import queueing
 from sidecar.engine.runners.catalog import command_of
 from sidecar.host.workspace import open_workspace
 from sidecar.services import trust

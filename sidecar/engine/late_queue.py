@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.run import RunRecord, RunRequest, RunState
@@ -41,6 +42,13 @@ def opened(context: Context, changed: Callable[[], None] = lambda: None) -> Dura
     settings = context.settings
     store = database(settings, context.workspace.user)
     return DurableQueue(store, concurrent_runs=settings.concurrent_runs, changed=changed)
+
+
+def queueing(context: Context) -> Context:
+    """The same view with the queue of runs, which is opened when it is first asked."""
+    if context.queue is not None:
+        return context
+    return replace(context, queue=LateQueue(lambda: opened(context)))
 
 
 class LateQueue:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from sidecar import __version__, app
+from sidecar import __version__
 from sidecar.channel.opening import digest
+from sidecar.engine.late_queue import queueing
 from sidecar.host.link import ChannelLink, Json
 from sidecar.host.shared import Shared
 from sidecar.mcp import manifest, server
@@ -25,7 +26,7 @@ class Agents:
         self._shared = shared
         self._manifest: Json | None = None
         self._collecting = asyncio.Lock()
-        shared.context = app.queueing(shared.context)
+        shared.context = queueing(shared.context)
         self._subscriptions = Subscriptions(lambda: self._context(Client(), unheard))
 
     def _context(self, client: Client, progress: Progress) -> Context:
