@@ -7,15 +7,19 @@ import difflib
 import sys
 
 from sidecar.cli.arguments import add_workspace_argument
+from sidecar.cli.asking import asked
 from sidecar.cli.main import REFUSED, refuse
 from sidecar.cli.root import root_of
 from sidecar.cli.targets import Target, targets
 from sidecar.cli.visible import one_line, visible
-from sidecar.domain.errors import SidecarError
+from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.host.workspace import open_workspace
 from sidecar.services.diagnosis import decoded
 from sidecar.services.fixes import fixed
 from sidecar.services.project import MAX_STATE_FILE_BYTES, load_project
+
+# Bytes that hold a character whatever it is.
+_ONE_CHARACTER = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +60,7 @@ def _fix(target: Target, *, unsafe: bool, diff: bool) -> None:
         print(visible(told) if sys.stdout.isatty() else told, end="")
         return
     if after != before:
+        _refuse_unsaved(target)
         workspace.files.write(
             target.path, after.encode(), if_match=content.sha256, backup="sidecar fix"
         )
@@ -63,6 +68,24 @@ def _fix(target: Target, *, unsafe: bool, diff: bool) -> None:
         print(one_line(f"{target.shown}: {each.code}: {each.title}"))
     count = "1 fix" if len(applied) == 1 else f"{len(applied)} fixes"
     print(one_line(f"{target.shown}: {count} applied"))
+
+
+def _refuse_unsaved(target: Target) -> None:
+    """Raise E_CONFLICT where an editor holds another text of the file than the disk does.
+
+    An editor may have opened any folder above; each one's sidecar knows its own editors.
+    """
+    file = target.root / target.path
+    for folder in file.parents:
+        path = file.relative_to(folder).as_posix()
+        question = {"file_path": path, "unit": "byte", "limit": _ONE_CHARACTER}
+        told = asked(str(folder), "read_project_file", question)
+        if told and told.structured.get("source") == "editor":
+            raise SidecarError(
+                ErrorCode.CONFLICT,
+                "It is open in an editor with unsaved text.",
+                hint="Save it there, then repeat; or take the quick fixes that the editor offers.",
+            )
 
 
 def _diff(before: str, after: str, name: str) -> str:
