@@ -12,19 +12,39 @@ from sidecar.domain.source import Span
 
 STRING, NUMBER, WORD, COMMENT, END = "string", "number", "word", "comment", "end"
 LITERALS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
+# What people write for a literal: Python's and JavaScript's words.
+MEANT = {
+    "True": "true",
+    "TRUE": "true",
+    "False": "false",
+    "FALSE": "false",
+    "None": "null",
+    "NULL": "null",
+    "Null": "null",
+    "nil": "null",
+    "undefined": "null",
+}
 
 # ECMA-404's tokens; possessive quantifiers keep an unclosed string linear.
+_STRING = r'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"'
+_NUMBER = r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
 _TOKEN = re.compile(
-    r"""[ \t\r\n]*+(?:
-    (?P<string>"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+")
-  | (?P<mark>[{}\[\],:])
-  | (?P<number>-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?)(?=[\s,:\]}"\[{/]|\Z)
+    rf"""[ \t\r\n]*+(?:
+    (?P<string>{_STRING})
+  | (?P<mark>[{{}}\[\],:])
+  | (?P<number>{_NUMBER})(?=[\s,:\]}}"\[{{/]|\Z)
   | (?P<broken>"(?:[^"\\\r\n]++|\\[^\r\n])*+\\?"?)
   | (?P<single>'(?:[^'\\\r\n]++|\\[^\r\n])*+')
   | (?P<comment>//[^\r\n]*+|/\*(?:[^*]++|\*(?!/))*+(?:\*/)?)
   | (?P<blank>[^\S \t\r\n]++|[\u200b-\u200d\ufeff]++)
-  | (?P<word>/|[^\s{}\[\],:"/]++)
+  | (?P<word>/|[^\s{{}}\[\],:"/]++)
   )""",
+    re.VERBOSE,
+)
+# One property that is neither broken nor an object or a list, and the mark after it.
+PROPERTY = re.compile(
+    rf"""[ \t\r\n]*+(?P<name>{_STRING})[ \t\r\n]*+:
+    [ \t\r\n]*+(?P<value>{_STRING}|{_NUMBER}|true|false|null)[ \t\r\n]*+[,}}]""",
     re.VERBOSE,
 )
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
@@ -83,6 +103,13 @@ def number(raw: str) -> int | float:
     if raw.lstrip("-").isdigit() and len(raw) <= _LONGEST_INTEGER:
         return int(raw)
     return float(raw)
+
+
+def value_of(raw: str) -> str | int | float | bool | None:
+    """The value of a sound scalar as JSON writes it."""
+    if raw[0] == '"':
+        return decode(raw[1:-1])
+    return LITERALS[raw] if raw in LITERALS else number(raw)
 
 
 def tokens(text: str, problems: list[SyntaxProblem], position: int = 0) -> Iterator[Token]:

@@ -180,6 +180,41 @@ def test_as_much_tree_as_there_is_is_built_and_the_safe_fixes_mend_the_rest(text
         assert standard.loads(text) == value
 
 
+WORDS = st.text(st.characters(codec="utf-8", exclude_characters=":"))
+FLAT = st.dictionaries(
+    WORDS,
+    st.none() | st.booleans() | st.integers() | st.floats(-9e9, 9e9) | WORDS
+    | st.dictionaries(WORDS, st.integers(), max_size=2) | st.lists(st.booleans(), max_size=2),
+    min_size=1,
+)  # fmt: skip
+
+
+@given(FLAT, st.sampled_from([None, 2]), st.booleans())
+def test_properties_are_the_same_at_once_and_word_by_word(value, indent, ascii_only):
+    text = standard.dumps(value, indent=indent, ensure_ascii=ascii_only)
+    # A blank that is none to JSON is reported, and passed over.
+    slow = json.parse(text.replace('": ', '":\u00a0'))
+
+    quick = json.parse(text)
+
+    assert quick.root == slow.root
+    assert {problem.kind for problem in slow.problems} == {"invisible-character"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{ , "a": 1}', ["property-expected"]),
+        ('{"a": 1 {"b": 2}, "c": 3}', ["missing-comma", "trailing-content"]),
+        ('{"a": 1, "b": 2, , "c": 3}', ["property-expected"]),
+        ('{"a": 1, "b": 2,}', ["trailing-comma"]),
+        ('{"a": 1, "b": 2 "c": 3, "a": 4}', ["duplicate-key", "missing-comma"]),
+    ],
+)
+def test_an_error_beside_sound_properties_is_found(text, expected):
+    assert sorted(set(kinds(text))) == expected
+
+
 def test_a_surrogate_pair_is_one_character_and_half_a_pair_is_replaced():
     assert to_value(json.parse(r'["\ud83d\ude00", "\ud800"]').root) == ["😀", "�"]
 
