@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -17,6 +18,7 @@ from sidecar.workspace.workspace import Workspace
 
 # Ten times the largest file of 166 examined; a larger one would hold an editor up for a minute.
 MAX_STATE_FILE_BYTES = 4_000_000
+_LOCAL_TIME = Path("/etc/localtime")
 
 
 def zone(name: str) -> ZoneInfo:
@@ -32,8 +34,15 @@ def zone(name: str) -> ZoneInfo:
 
 def _machine_zone() -> str:
     """The IANA name behind /etc/localtime, empty where there is none."""
-    target = os.path.realpath("/etc/localtime")
-    return target.partition("zoneinfo/")[2]
+    try:
+        return _zone_behind(_LOCAL_TIME.readlink())
+    except OSError:
+        return ""
+
+
+@lru_cache(maxsize=8)
+def _zone_behind(target: Path) -> str:  # noqa: ARG001 - what tells one link from another
+    return os.path.realpath(_LOCAL_TIME).partition("zoneinfo/")[2]
 
 
 def read_text(workspace: Workspace, path: str) -> str | None:

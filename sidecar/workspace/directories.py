@@ -32,6 +32,8 @@ _LINKS_FOLLOWED = 40
 _OPENAT2 = 437
 _RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2  # linux/fs.h
 _RESOLVE = 0x02 | 0x04 | 0x08  # NO_MAGICLINKS, NO_SYMLINKS, BENEATH (linux/openat2.h)
+_PATH_ONLY = getattr(os, "O_PATH", 0)
+_MISSING = {errno.ENOENT, errno.ENOTDIR}
 
 
 class _OpenHow(ctypes.Structure):
@@ -256,12 +258,27 @@ class Tree:
                 descriptor = directory.open(name or ".", os.O_RDONLY)
         return regular(descriptor, path)
 
+    def seen(self, path: str) -> bool | None:
+        """Whether something is there, by one look; None where links or errors need a closer one."""
+        if not (self.fast and path):
+            return None
+        root = os.open(self.root, os.O_RDONLY | _DIRECTORY)
+        try:
+            os.close(_openat2(root, path, _PATH_ONLY))
+        except OSError as error:
+            return False if error.errno in _MISSING else None
+        finally:
+            os.close(root)
+        return True
+
     def canonical(self, path: str) -> str:
         """The path with links inside the workspace resolved; it need not exist.
 
         Raises E_PATH_OUTSIDE where a link is absolute or leads out.
         """
         pending = list(paths.parts(path))
+        if self.seen("/".join(pending)) is not None:
+            return "/".join(pending)
         real: list[str] = []
         for _ in range(_LINKS_FOLLOWED):
             rest = self._to_first_link(real, pending)

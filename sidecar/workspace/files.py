@@ -115,6 +115,10 @@ class Files:
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there; raises E_PATH_OUTSIDE, E_PROTECTED, E_IO."""
+        named = paths.clean(path)
+        self.policy.check(named)
+        if (seen := self.tree.seen(named)) is not None:
+            return seen
         real = self.locate(path)
         folder, _, name = real.rpartition("/")
         try:
