@@ -1,4 +1,4 @@
-"""The composition root: one workspace's watcher and servers, started and stopped in order."""
+"""The composition root: one workspace's servers and what they share, put together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from sidecar.services.context import Client, Context, Progress
 from sidecar.services.diagnosis import FileReport, diagnose_workspace
 from sidecar.settings import Settings
 from sidecar.workspace.layout import kind_of
-from sidecar.workspace.watcher import Watcher
 
 Show = Callable[[Sequence[FileReport]], None]
 
@@ -39,7 +38,7 @@ def mcp_server(context: Context) -> server.McpServer:
 
 
 @contextmanager
-def watching(context: Context, show: Show) -> Iterator[Watcher]:
+def watching(context: Context, show: Show) -> Iterator[None]:
     """Check every known file again when it changes, and show what was found.
 
     A change of one file may change what is true of another, so all reports that differ from the
@@ -58,12 +57,11 @@ def watching(context: Context, show: Show) -> Iterator[Watcher]:
             show(news)
 
     paths = [context.workspace.path(kind, context.settings.product) for kind in Kind]
-    watcher = Watcher(context.workspace.root, paths, changed)
-    watcher.start()
+    subscription = context.workspace.changes.subscribe(paths, changed)
     try:
-        yield watcher
+        yield
     finally:
-        watcher.stop()
+        subscription.close()
 
 
 def _told(report: FileReport | None) -> object:

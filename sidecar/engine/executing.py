@@ -25,7 +25,7 @@ from sidecar.engine.scheduler import Scheduler
 from sidecar.services.context import Context
 from sidecar.services.run_requests import queue_of, workspace_id
 from sidecar.settings import executes
-from sidecar.workspace.watcher import Watcher
+from sidecar.workspace.changes import Subscription
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,8 +46,6 @@ class Executor:
         self._queue = opened(context, self.wake)
         self.context = replace(context, queue=self._queue)
         self._failed = failed
-        path = context.workspace.path(Kind.SCHEDULES, context.settings.product)
-        self._watcher = Watcher(context.workspace.root, [path], lambda _: self.wake())
         root, user = context.workspace.root, context.workspace.user
         self._leader = Leader(user, root, self._lead, failed=self._cannot)
         self._guard = threading.Lock()
@@ -85,10 +83,15 @@ class Executor:
             current = _working(self._queue, self.context)
             source = _Source(self.context, self._seen_agent, current=current)
             self._scheduler = Scheduler(source, self._queue)
-            self._watcher.start()
-            self._started.callback(self._watcher.stop)
+            self._started.callback(self._woken_by_file().close)
             self._scheduler.start()
             self._started.callback(self._scheduler.stop)
+
+    def _woken_by_file(self) -> Subscription:
+        """Look anew when the schedules change on the disk; what is only typed runs nothing."""
+        workspace = self.context.workspace
+        path = workspace.path(Kind.SCHEDULES, self.context.settings.product)
+        return workspace.changes.subscribe([path], lambda _: self.wake())
 
     def _seen_agent(self) -> datetime | None:
         """When an agent that is connected to this process last called a tool."""

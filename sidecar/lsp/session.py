@@ -17,8 +17,8 @@ from sidecar.lsp.folder import FileView, Folder, View
 from sidecar.lsp.publisher import Publisher
 from sidecar.lsp.translate import Encoding
 from sidecar.services.context import Context
+from sidecar.workspace.changes import Subscription
 from sidecar.workspace.layout import find_root, kind_of
-from sidecar.workspace.watcher import Watcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Session:
         self._opening = opening
         self._units = units
         self._checkers: dict[str, Checker] = {}
-        self._watchers: dict[str, Watcher] = {}
-        self._failing: dict[str, Watcher] = {}
+        self._watched: dict[str, Subscription] = {}
+        self._failing: dict[str, Subscription] = {}
         self._started = False
         self._follow_files = False
 
@@ -82,11 +82,11 @@ class Session:
 
     def _begin(self, uri: str) -> None:
         checker = self._checkers[uri]
-        self._watchers[uri] = watching.watch(checker.folder, partial(self._on_disk, checker))
+        self._watched[uri] = watching.watch(checker.folder, partial(self._on_disk, checker))
         checker.touch()
 
     def _on_disk(self, checker: Checker, paths: frozenset[str]) -> None:
-        """Hear from a folder's watcher which of its files changed."""
+        """Hear which of a folder's files changed."""
         if not paths.isdisjoint(watching.SETTINGS_FILES):
             self._reload(checker)
         if watching.reported(checker.folder) in paths:
@@ -100,8 +100,8 @@ class Session:
         tests = checker.folder.tests
         if not tests.told():
             return
-        if watcher := self._failing.pop(uri, None):
-            watcher.stop()
+        if watched := self._failing.pop(uri, None):
+            watched.close()
         if tests.files:
             changed = partial(self._on_disk, checker)
             self._failing[uri] = watching.watch(checker.folder, changed, sorted(tests.files))
@@ -114,9 +114,9 @@ class Session:
             for path in list(checker.folder.documents):
                 checker.folder.release(path)
             checker.close()
-        for watcher in (self._watchers.pop(uri, None), self._failing.pop(uri, None)):
-            if watcher:
-                watcher.stop()
+        for watched in (self._watched.pop(uri, None), self._failing.pop(uri, None)):
+            if watched:
+                watched.close()
 
     def close(self) -> None:
         """Stop all work."""

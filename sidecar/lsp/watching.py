@@ -1,4 +1,4 @@
-"""Changes on disk: from our own watcher always, from the client too where it offers to tell."""
+"""Changes on disk: by our own watching always, from the client too where it offers to tell."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pygls.lsp.server import LanguageServer
 from sidecar.domain.kind import Kind
 from sidecar.lsp.folder import Folder
 from sidecar.services.test_results import REPORTED
+from sidecar.workspace.changes import Subscription
 from sidecar.workspace.layout import candidates
-from sidecar.workspace.watcher import Watcher
 
 SETTINGS_FILES = ("pyproject.toml", "sidecar.toml")
 
@@ -31,7 +31,7 @@ def reported(folder: Folder) -> str:
 
 def watch(
     folder: Folder, changed: Callable[[frozenset[str]], None], paths: Sequence[str] = ()
-) -> Watcher:
+) -> Subscription:
     """Tell on the running loop which files changed on disk: those named, else what matters."""
     loop = asyncio.get_running_loop()
 
@@ -40,9 +40,7 @@ def watch(
             loop.call_soon_threadsafe(changed, news)
 
     wanted = paths or [*watched(folder), reported(folder)]
-    watcher = Watcher(folder.context.workspace.root, wanted, tell)
-    watcher.start()
-    return watcher
+    return folder.context.workspace.changes.subscribe(wanted, tell)
 
 
 async def register(server: LanguageServer, folders: Iterable[Folder]) -> None:

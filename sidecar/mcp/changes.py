@@ -1,4 +1,4 @@
-"""Which resources have changed: watched while somebody wants to know, and not a moment longer."""
+"""Which resources have changed: looked at while somebody wants to know, and not a moment longer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from sidecar.domain.errors import SidecarError
 from sidecar.domain.kind import Kind
 from sidecar.mcp import resources
 from sidecar.services.context import Context
+from sidecar.workspace.changes import Subscription
 from sidecar.workspace.layout import candidates, kind_of
-from sidecar.workspace.watcher import Watcher
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +35,8 @@ async def _beside(work: Callable[[*Given], T], *given: *Given) -> T:
 class Changes:
     """Tells the addresses of resources that have changed, to whoever holds one of them.
 
-    Files are watched, records are looked at every second; both begin with the first address that
-    needs it and end with the last.
+    Files are watched, with what is typed in them; records are looked at every second. Both begin
+    with the first address that needs it and end with the last.
     """
 
     def __init__(self, make_context: Callable[[], Context], tell: Tell) -> None:
@@ -45,7 +45,7 @@ class Changes:
         self._held: Counter[str] = Counter()
         self._sources: dict[str, resources.Source] = {}
         self._versions: dict[str, str] = {}
-        self._watcher: Watcher | None = None
+        self._files: Subscription | None = None
         self._looking: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
         self._running: set[asyncio.Task[None]] = set()
@@ -53,7 +53,7 @@ class Changes:
     @property
     def watching(self) -> bool:
         """Whether anything is watched or looked at."""
-        return self._watcher is not None or self._looking is not None
+        return self._files is not None or self._looking is not None
 
     def hold(self, uris: Iterable[str]) -> None:
         """Want to know of these addresses; those of no resource are ignored."""
@@ -86,11 +86,11 @@ class Changes:
     async def _adjust(self) -> None:
         async with self._turn:
             of_files = any(source.kinds for source in self._sources.values())
-            if of_files and self._watcher is None:
-                self._watcher = await _beside(self._watch, asyncio.get_running_loop())
-            elif self._watcher is not None and not of_files:
-                stopping, self._watcher = self._watcher, None
-                await _beside(stopping.stop)
+            if of_files and self._files is None:
+                self._files = await _beside(self._watch, asyncio.get_running_loop())
+            elif self._files is not None and not of_files:
+                ending, self._files = self._files, None
+                await _beside(ending.close)
             new = [uri for uri in self._looked_at() if uri not in self._versions]
             if new:
                 found = await _beside(self._look, new)
@@ -104,7 +104,7 @@ class Changes:
     def _looked_at(self) -> list[str]:
         return [uri for uri, source in self._sources.items() if source.version is not None]
 
-    def _watch(self, loop: asyncio.AbstractEventLoop) -> Watcher:
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> Subscription:
         context = self._make_context()
 
         def changed(paths: frozenset[str]) -> None:
@@ -113,9 +113,7 @@ class Changes:
 
         product = context.settings.product
         paths = [path for kind in Kind for path in candidates(kind, product)]
-        watcher = Watcher(context.workspace.root, paths, changed)
-        watcher.start()
-        return watcher
+        return context.workspace.changes.subscribe(paths, changed, prefer_editor=True)
 
     async def _changed(self, paths: frozenset[str]) -> None:
         kinds = {kind_of(path) for path in paths}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -26,6 +27,8 @@ class Overlays:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._texts: dict[str, dict[object, Overlay]] = {}
+        # Called with the path of a text that came, changed or went.
+        self.on_change: Callable[[str], object] = lambda _: None
 
     def put(
         self, path: str, text: str, version: int | None = None, *, owner: object = None
@@ -35,6 +38,7 @@ class Overlays:
             held = {k: each for k, each in self._texts.get(path, {}).items() if k != owner}
             # Never changed in place: readers take no lock. The last one is the newest.
             self._texts[path] = {**held, owner: Overlay(text, version, datetime.now(UTC))}
+        self.on_change(path)
 
     def get(self, path: str) -> Overlay | None:
         """The open document at a path as it was last changed, or None where the disk speaks."""
@@ -57,6 +61,7 @@ class Overlays:
                 self._texts[path] = held
             else:
                 self._texts.pop(path, None)
+        self.on_change(path)
 
     def paths(self) -> list[str]:
         """The paths of all open documents, sorted."""

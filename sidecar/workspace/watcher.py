@@ -1,4 +1,4 @@
-"""Telling when one of the workspace's files has changed on disk: once for each save.
+"""Saying which of a workspace's files may have changed on disk: once for each save.
 
 Only the folders that hold our files are watched, never recursively: a recursive watch of a large
 tree overflows the kernel's queue and then loops or misses saves. A slow look at each file's status
@@ -12,8 +12,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from watchdog.events import (
@@ -31,10 +29,6 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
-from sidecar.domain.errors import SidecarError
-from sidecar.workspace import paths as path_names
-from sidecar.workspace import replacing
-from sidecar.workspace.directories import Tree, has_openat2
 from sidecar.workspace.replacing import Stamp
 
 logger = logging.getLogger(__name__)
@@ -43,7 +37,6 @@ SETTLE_SECONDS = 0.075
 LONGEST_SETTLE_SECONDS = 0.5
 POLL_SECONDS = 5.0
 POLL_SECONDS_UNWATCHED = 1.0
-_HASHED_BYTES = 32 * 1024 * 1024
 # Without a filter watchdog also asks for "opened", which every reader causes.
 _EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent,
@@ -55,16 +48,6 @@ _EVENTS: list[type[FileSystemEvent]] = [
     DirDeletedEvent,
     DirMovedEvent,
 ]
-
-OnChange = Callable[[frozenset[str]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What a file was when it was last looked at; both None where there was none."""
-
-    stamp: Stamp | None = None
-    digest: str | None = None
 
 
 class _Handler(FileSystemEventHandler):
@@ -78,83 +61,101 @@ class _Handler(FileSystemEventHandler):
 
 
 class Watcher:
-    """Watches files of one workspace and tells the paths whose content has changed.
+    """Watches a changing set of one workspace's files by one observer.
 
-    ``on_change`` is called from the watcher's own thread, never twice at once.
+    ``look`` is called from the watcher's own thread with the paths that may have changed.
     """
 
     def __init__(
         self,
         root: Path,
-        paths: Iterable[str],
-        on_change: OnChange,
+        look: Callable[[frozenset[str]], None],
         *,
         poll_seconds: float = POLL_SECONDS,
         observe: Callable[[], BaseObserver] = Observer,
     ) -> None:
-        self._root = root.resolve()
-        self._tree = Tree(self._root, fast=has_openat2())
-        self._seen = dict.fromkeys((path_names.clean(path) for path in paths), _Seen())
-        self._on_change = on_change
+        self._root = root
+        self._look = look
         self._poll_seconds = poll_seconds
         self._observe = observe
         self._observer: BaseObserver | None = None
+        # Held while the files, their stamps and the watched folders change.
+        self._guard = threading.Lock()
+        self._stamps: dict[str, Stamp | None] = {}
         self._watches: dict[str, tuple[ObservedWatch, int]] = {}
+        self._unwatched = False
+        # Its lock is the only one that the observer waits for, so nobody who has it may wait.
         self._wake = threading.Condition()
+        self._paths: frozenset[str] = frozenset()
         self._touched: set[str] = set()
         self._last_event = 0.0
         self._stopping = False
-        self._thread: threading.Thread | None = None
+        self._due = 0.0
+        self._thread = threading.Thread(target=self._run, name="sidecar-watcher", daemon=True)
 
     @property
     def polling(self) -> bool:
-        """Whether the system gave no watches, so that changes are only noticed by looking."""
-        return self._observer is None
+        """Whether the system gave too few watches, so that changes are noticed by looking."""
+        return self._observer is None or self._unwatched
 
     def start(self) -> None:
-        """Take the present contents as known and begin to watch."""
-        self._seen = {path: self._look(path) for path in self._seen}
-        self._start_observer()
-        self._thread = threading.Thread(target=self._run, name="sidecar-watcher", daemon=True)
+        """Begin to watch what is followed."""
+        try:
+            observer = self._observe()
+            observer.start()
+            self._observer = observer
+        except OSError as error:
+            self._missing(error)
+        self._due = time.monotonic() + self._interval()
         self._thread.start()
+
+    def follow(self, paths: frozenset[str]) -> None:
+        """Watch these files from now on, and no others."""
+        with self._guard:
+            self._paths = paths
+            self._arm()
+            self._stamps = {
+                path: self._stamps[path] if path in self._stamps else self._stamp(path)
+                for path in paths
+            }
+
+    def touch(self, paths: Iterable[str]) -> None:
+        """Take files for ones that may have changed."""
+        with self._wake:
+            self._touched.update(paths)
+            self._last_event = time.monotonic()
+            self._wake.notify_all()
 
     def stop(self) -> None:
         """End every thread and watch; safe to call twice."""
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
-        self._stop_observer()
-
-    def _start_observer(self) -> None:
-        observer = self._observe()
-        try:
-            observer.start()
-            self._observer = observer
-            self._arm()
-        except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            logger.warning(
-                "No file watches left (%s): looking at the files every %g s instead.",
-                reason,
-                POLL_SECONDS_UNWATCHED,
-            )
-            self._stop_observer(observer)
-
-    def _stop_observer(self, observer: BaseObserver | None = None) -> None:
-        observer = observer or self._observer
-        self._observer = None
-        self._watches.clear()
-        if observer is not None and observer.is_alive():
+        self._thread.join()
+        observer, self._observer = self._observer, None
+        if observer is not None:
             observer.unschedule_all()
             observer.stop()
             observer.join()
 
+    def _interval(self) -> float:
+        """Seconds between two looks at every file."""
+        most = POLL_SECONDS_UNWATCHED if self.polling else POLL_SECONDS
+        return min(most, self._poll_seconds)
+
+    def _missing(self, error: OSError) -> None:
+        """Look at the files more often, for not all of their folders are watched."""
+        if not self._unwatched:
+            # Without the path, which str(error) has.
+            reason = error.strerror or str(error)
+            told = "A folder cannot be watched (%s): looking at the files every %g s instead."
+            logger.warning(told, reason, POLL_SECONDS_UNWATCHED)
+        self._unwatched = True
+
     def _folders(self) -> set[str]:
         """The folders that hold our files or, where one is missing, will come to hold it."""
         found = set()
-        for path in self._seen:
+        for path in self._paths:
             folder = path.rpartition("/")[0]
             while folder and not (self._root / folder).is_dir():
                 folder = folder.rpartition("/")[0]
@@ -164,7 +165,7 @@ class Watcher:
         return found
 
     def _arm(self) -> bool:
-        """Watch every folder that has to be watched; whether there was a new one."""
+        """Watch every folder that has to be watched, and no other; whether there was a new one."""
         observer = self._observer
         if observer is None:
             return False
@@ -174,11 +175,24 @@ class Watcher:
                 observer.unschedule(watch)
                 del self._watches[folder]
         new = [folder for folder in wanted if folder not in self._watches]
-        for folder in new:
-            target = str(self._root / folder)
-            watch = observer.schedule(_Handler(self._told), target, event_filter=_EVENTS)
-            self._watches[folder] = (watch, wanted[folder])
+        missing = [error for folder in new if (error := self._schedule(observer, folder, wanted))]
+        if missing:
+            self._missing(missing[0])
+        else:
+            self._unwatched = False
         return bool(new)
+
+    def _schedule(
+        self, observer: BaseObserver, folder: str, inodes: dict[str, int]
+    ) -> OSError | None:
+        """Watch one folder; returns why it cannot be watched."""
+        target = str(self._root / folder)
+        try:
+            watch = observer.schedule(_Handler(self._told), target, event_filter=_EVENTS)
+        except OSError as error:
+            return error
+        self._watches[folder] = (watch, inodes[folder])
+        return None
 
     def _inode(self, folder: str) -> int:
         try:
@@ -193,30 +207,23 @@ class Watcher:
             if path.is_relative_to(self._root):
                 inner = path.relative_to(self._root).as_posix()
                 prefix = f"{inner}/"
-                touched |= {p for p in self._seen if p == inner or p.startswith(prefix)}
+                touched |= {p for p in self._paths if p == inner or p.startswith(prefix)}
         if touched:
-            self._touch(touched)
-
-    def _touch(self, touched: set[str]) -> None:
-        with self._wake:
-            self._touched |= touched
-            self._last_event = time.monotonic()
-            self._wake.notify_all()
+            self.touch(touched)
 
     def _run(self) -> None:
-        while True:
-            touched = self._next()
-            if touched is None:
-                return
-            self._report(touched)
+        while (touched := self._next()) is not None:
+            try:
+                if suspected := self._suspected(touched):
+                    self._look(suspected)
+            except Exception:  # the thread's edge: one bad look must not end all later ones
+                logger.exception("The files could not be looked at.")
 
     def _next(self) -> set[str] | None:
-        """The paths to look at: settled events, or all of them when it is time; None at the end."""
-        poll = self._poll_seconds if not self.polling else POLL_SECONDS_UNWATCHED
-        due = time.monotonic() + min(poll, self._poll_seconds)
+        """The paths of settled events, maybe none when all have to be looked at; None to end."""
         with self._wake:
-            while not (self._stopping or self._touched) and time.monotonic() < due:
-                self._wake.wait(due - time.monotonic())
+            while not (self._stopping or self._touched) and time.monotonic() < self._due:
+                self._wake.wait(self._due - time.monotonic())
             began = time.monotonic()
             while not self._stopping and self._touched:
                 quiet = self._last_event + SETTLE_SECONDS
@@ -227,47 +234,22 @@ class Watcher:
             if self._stopping:
                 return None
             touched, self._touched = self._touched, set()
-        return touched or self._restated()
+        return touched
 
-    def _restated(self) -> set[str]:
-        return {path for path, seen in self._seen.items() if self._stamp(path) != seen.stamp}
-
-    def _report(self, touched: set[str]) -> None:
-        try:
-            if self._arm():
-                touched = touched | self._restated()
-        except OSError as error:
-            logger.warning("A folder cannot be watched: %s.", os.strerror(error.errno or 0))
-        changed = set()
-        for path in touched:
-            before, now = self._seen[path], self._look(path)
-            self._seen[path] = now
-            if before.digest != now.digest:
-                changed.add(path)
-        if changed:
-            self._call(frozenset(changed))
-
-    def _call(self, changed: frozenset[str]) -> None:
-        try:
-            self._on_change(changed)
-        except Exception:  # the thread's edge: one bad report must not end all later ones
-            logger.exception("A change of files could not be handled.")
+    def _suspected(self, touched: set[str]) -> frozenset[str]:
+        """Of the followed files those touched, and all that differ where events may be missing."""
+        with self._guard:
+            stamps = self._stamps
+            found = touched & stamps.keys()
+            # Events of one file must not put the look at the others off.
+            if self._arm() or time.monotonic() >= self._due:
+                self._due = time.monotonic() + self._interval()
+                found |= {path for path, known in stamps.items() if self._stamp(path) != known}
+            stamps.update({path: self._stamp(path) for path in found})
+            return frozenset(found)
 
     def _stamp(self, path: str) -> Stamp | None:
         try:
             return Stamp.of((self._root / path).stat())
         except OSError:
             return None
-
-    def _look(self, path: str) -> _Seen:
-        try:
-            descriptor = self._tree.open(self._tree.canonical(path))
-        except (OSError, SidecarError):
-            return _Seen(self._stamp(path), None)
-        try:
-            stamp = Stamp.of(os.fstat(descriptor))
-            data = replacing.read_all(descriptor, _HASHED_BYTES)
-        finally:
-            os.close(descriptor)
-        digest = sha256(data).hexdigest() if len(data) <= _HASHED_BYTES else repr(stamp)
-        return _Seen(stamp, digest)

@@ -11,6 +11,7 @@ from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.kind import Kind
 from sidecar.workspace import directories, layout, paths
 from sidecar.workspace.backups import Backups
+from sidecar.workspace.changes import Changes
 from sidecar.workspace.files import Files
 from sidecar.workspace.journal import Journal
 from sidecar.workspace.locking import Locks
@@ -29,6 +30,7 @@ class Workspace:
     backups: Backups
     journal: Journal
     overlays: Overlays
+    changes: Changes
     store: Store
     state: State
     user: UserDirs
@@ -62,7 +64,8 @@ class Workspace:
         overlays = Overlays()
         policy = paths.Policy(state_dir, tuple(protected))
         files = Files(tree, policy, locks, backups, journal, overlays)
-        return cls(root, files, backups, journal, overlays, store, state, user)
+        changes = Changes(tree, overlays)
+        return cls(root, files, backups, journal, overlays, changes, store, state, user)
 
     def path(self, kind: Kind, product: str = "roo") -> str:
         """The workspace-relative path of a kind's file: the one that exists, else the default."""
@@ -77,5 +80,6 @@ class Workspace:
             return True
 
     def close(self) -> None:
-        """Release the database; the workspace can still be used."""
+        """Tell nobody of changes any more and release the database; it can still be used."""
+        self.changes.close()
         self.store.close()

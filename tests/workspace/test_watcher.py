@@ -15,6 +15,9 @@ import pytest
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from sidecar.workspace.changes import Changes
+from sidecar.workspace.directories import Tree, has_openat2
+from sidecar.workspace.overlays import Overlays
 from sidecar.workspace.watcher import Watcher
 
 PATHS = ["TODO.md", ".roomodes", ".roo/schedules.json"]
@@ -22,12 +25,21 @@ LONG, QUIET = 15.0, 0.4
 
 
 class Watched:
-    """A watcher whose changes wait in a queue."""
+    """A subscriber whose changes wait in a queue."""
 
-    def __init__(self, root: Path, **options) -> None:
+    def __init__(self, root: Path, paths: list[str] = PATHS, **options) -> None:
         self.told: queue.Queue[frozenset[str]] = queue.Queue()
-        self.watcher = Watcher(root, PATHS, self.told.put, **options)
-        self.watcher.start()
+        self.watchers: list[Watcher] = []
+
+        def made(folder: Path, look) -> Watcher:
+            self.watchers.append(Watcher(folder, look, **options))
+            return self.watchers[-1]
+
+        self.changes = Changes(Tree(root, fast=has_openat2()), Overlays(), made)
+        self.subscription = self.changes.subscribe(paths, self.told.put)
+
+    def close(self) -> None:
+        self.changes.close()
 
     def one_change(self) -> list[str]:
         """The next change, and proof that no second one follows."""
@@ -42,7 +54,7 @@ def watched(root: Path) -> Iterator[Watched]:
     (root / "TODO.md").write_text("one")
     found = Watched(root, poll_seconds=3600.0)
     yield found
-    found.watcher.stop()
+    found.close()
 
 
 def save_in_place(path: Path, text: str) -> None:
@@ -123,14 +135,16 @@ def test_a_handler_that_fails_does_not_end_the_watch(root: Path, caplog):
         told.put(changed)
         raise ValueError
 
-    watcher = Watcher(root, PATHS, handler)
-    watcher.start()
+    found = Watched(root)
+    found.changes.subscribe(PATHS, handler)
     try:
         for text in ("1", "2"):
             save_in_place(root / "TODO.md", text)
             assert told.get(timeout=LONG) == {"TODO.md"}
+            assert found.told.get(timeout=LONG) == {"TODO.md"}
     finally:
-        watcher.stop()
+        found.close()
+    assert "could not be handled" in caplog.text
 
 
 class ExhaustedObserver(Observer):  # type: ignore[misc,valid-type]
@@ -149,14 +163,14 @@ def test_without_watches_the_files_are_looked_at_and_the_log_says_so(root: Path,
     (root / "TODO.md").write_text("one")
     found = Watched(root, observe=no_watches, poll_seconds=0.05)
     try:
-        assert found.watcher.polling
+        assert found.watchers[0].polling
         for save in SAVES:
             save(root / "TODO.md", save.__name__)
             assert found.told.get(timeout=LONG) == {"TODO.md"}
     finally:
-        found.watcher.stop()
+        found.close()
 
-    assert "No file watches left" in caplog.text
+    assert "inotify instance limit reached" in caplog.text
 
 
 def test_the_slow_look_notices_what_no_event_told(root: Path):
@@ -168,14 +182,15 @@ def test_the_slow_look_notices_what_no_event_told(root: Path):
         save_in_place(root / "target" / "TODO.md", "two")
         assert found.told.get(timeout=LONG) == {"TODO.md"}
     finally:
-        found.watcher.stop()
+        found.close()
 
 
 def test_stopping_leaves_no_thread_behind(root: Path):
     before = threading.active_count()
     found = Watched(root)
-    found.watcher.stop()
-    found.watcher.stop()
+    found.subscription.close()
+    found.subscription.close()
+    found.close()
 
     assert threading.active_count() == before
 
@@ -189,4 +204,4 @@ def test_a_file_that_leads_outside_is_not_read(root: Path):
         with pytest.raises(queue.Empty):
             found.told.get(timeout=QUIET)
     finally:
-        found.watcher.stop()
+        found.close()
