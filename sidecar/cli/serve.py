@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _ended)
     with (
         app.watching(context, _show),
-        executed(context, explicit=True, failed=_idle) as own,
+        executed(context, explicit=True, tell=_tell) as own,
         hosting.beside(own, _end),
     ):
         code = http.serve(app.mcp_server(own), listener, rules)
@@ -65,8 +65,8 @@ def _end() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _idle(reason: str) -> None:
-    print(one_line(f"The schedules are not executed here: {reason}"), flush=True)
+def _tell(sentence: str) -> None:
+    print(one_line(sentence), flush=True)
 
 
 def _show(reports: Sequence[FileReport]) -> None:

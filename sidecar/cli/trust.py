@@ -55,13 +55,23 @@ def run(options: argparse.Namespace) -> int:
             print(f"The runner `{name}` starts: {' '.join(preset)}")
     if not options.show:
         trust.grant(context, offered)
-        for released in release(context, schedules):
-            print(visible(f"It may go on: {released.request.label}"))
+        _release(context, schedules)
     print(_verdict(context))
     for schedule in schedules:
         reason = trust.may_run(context, schedule)
         print(visible(f"{schedule.label}: {'may run' if reason is None else f'waits, {reason}'}"))
     return 0
+
+
+def _release(context: Context, schedules: Sequence[Schedule]) -> None:
+    """Let waiting runs go on; where their queue is out of reach its scheduler does, later."""
+    try:
+        for released in release(context, schedules):
+            print(visible(f"It may go on: {released.request.label}"))
+    except SidecarError as error:
+        if error.code is not ErrorCode.UNAVAILABLE:
+            raise
+        print(visible(f"Runs that wait for this go on later: {error}"))
 
 
 def _schedules(context: Context) -> Sequence[Schedule]:

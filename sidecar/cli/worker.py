@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sidecar.cli import consent
 from sidecar.cli.main import refuse
+from sidecar.cli.visible import one_line
 from sidecar.engine.executing import working
 from sidecar.host.workspace import report_settings
 from sidecar.services.context import Client, Context
@@ -39,14 +40,18 @@ def run(options: argparse.Namespace) -> int:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with working(contexts):
-        for context in contexts:
+    with working(contexts, ended, _tell):
+        for context in () if ended.is_set() else contexts:
             reason = refusal(context)
             told = "trusted" if reason is None else f"nothing is executed, because {reason}"
             print(f"working for {context.workspace.root}: {told}", flush=True)
         ended.wait()
     print("stopped", flush=True)
     return 0
+
+
+def _tell(sentence: str) -> None:
+    print(one_line(sentence), flush=True)
 
 
 def _opened(given: str, options: argparse.Namespace) -> Context:

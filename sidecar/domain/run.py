@@ -65,7 +65,10 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run as it stands: durable, and the same for every process that asks."""
+    """A run as it stands: durable, and the same for every process that asks.
+
+    ``finishing`` is true of one that somebody outside has ended and a worker has still to finish.
+    """
 
     request: RunRequest
     state: RunState
@@ -77,6 +80,7 @@ class RunRecord:
     reason: str = ""
     result: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
+    finishing: bool = False
 
     @property
     def run_id(self) -> str:

@@ -25,14 +25,12 @@ class Session(Protocol):
 class Database(Protocol):
     """A database that several processes use at once; each method raises E_UNAVAILABLE.
 
+    Nothing is opened before it is needed; what the queue needs in it is made where it is missing.
     ``lease_seconds`` is how long a process may go on working without reaching the database before
     others may take it for dead; None where its death cannot be mistaken.
     """
 
     lease_seconds: float | None
-
-    def create(self) -> None:
-        """Make what the queue needs where it is missing."""
 
     def transaction(self, *, serial: bool = True) -> AbstractContextManager[Session]:
         """All or nothing; ``serial`` ones come one after the other, the rest only read."""

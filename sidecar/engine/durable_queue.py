@@ -37,7 +37,9 @@ def new_executor() -> str:
 class DurableQueue:
     """``services.ports.RunQueue`` over a database, and the work on what is in it.
 
-    ``changed`` is called from a thread whenever any process may have changed a run.
+    ``changed`` is called from a thread whenever any process may have changed a run. A database
+    that is out of reach is no hindrance to making one: each question says E_UNAVAILABLE until it
+    is there.
     """
 
     def __init__(
@@ -53,7 +55,6 @@ class DurableQueue:
         self._clock = clock or Clock()
         self._changed = changed
         self.executor = new_executor()
-        database.create()
         self._worker = Worker(
             database, self.executor, self._clock, concurrent_runs, delay, self._wake
         )

@@ -10,15 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
-from sidecar.domain.errors import SidecarError
+from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.kind import Kind
 from sidecar.engine.consented import Consented
 from sidecar.engine.current import Current
 from sidecar.engine.durable_queue import DurableQueue
 from sidecar.engine.execution import Execution
 from sidecar.engine.late_queue import opened
-from sidecar.engine.leader import Leader
-from sidecar.engine.runner import Work
+from sidecar.engine.leader import AGAIN_SECONDS, FIRST_AGAIN_SECONDS, Leader
 from sidecar.engine.runners.catalog import runner_named
 from sidecar.engine.schedule_source import WorkspaceSource
 from sidecar.engine.scheduler import Scheduler
@@ -33,19 +32,21 @@ _LOG = logging.getLogger(__name__)
 class Executor:
     """Executes one workspace for as long as this process is the one that does; ``start`` to wait.
 
-    ``failed`` is told in a sentence why this process cannot, though it was its turn.
+    ``tell`` is told in a sentence, once, why this process cannot though it is its turn, and when
+    it can after all.
     """
 
     def __init__(
         self,
         context: Context,
         *,
-        failed: Callable[[str], None] = lambda _: None,
+        tell: Callable[[str], None] = _LOG.warning,
     ) -> None:
         self._scheduler: Scheduler | None = None
         self._queue = opened(context, self.wake)
         self.context = replace(context, queue=self._queue)
-        self._failed = failed
+        self._tell = tell
+        self._hindrance = ""
         root, user = context.workspace.root, context.workspace.user
         self._leader = Leader(user, root, self._lead, failed=self._cannot)
         self._guard = threading.Lock()
@@ -86,6 +87,9 @@ class Executor:
             self._started.callback(self._woken_by_file().close)
             self._scheduler.start()
             self._started.callback(self._scheduler.stop)
+        if self._hindrance:
+            self._hindrance = ""
+            self._tell("The schedules are executed here now.")
 
     def _woken_by_file(self) -> Subscription:
         """Look anew when the schedules change on the disk; what is only typed runs nothing."""
@@ -99,13 +103,15 @@ class Executor:
         return None if last is None else datetime.fromtimestamp(last, UTC)
 
     def _cannot(self, error: Exception) -> None:
-        _LOG.warning("The schedules are not executed here: %s", error)
-        self._failed(str(error) if isinstance(error, SidecarError) else type(error).__name__)
+        why = str(error) if isinstance(error, SidecarError) else type(error).__name__
+        if why != self._hindrance:
+            self._hindrance = why
+            self._tell(f"The schedules are not executed here, which is tried again: {why}")
 
 
 @contextmanager
 def executed(
-    context: Context, *, explicit: bool, failed: Callable[[str], None] = lambda _: None
+    context: Context, *, explicit: bool, tell: Callable[[str], None] = _LOG.warning
 ) -> Iterator[Context]:
     """Execute the schedules where the setting `execute` wants it, else do nothing.
 
@@ -114,7 +120,7 @@ def executed(
     if not executes(context.settings, explicit=explicit):
         yield context
         return
-    executor = Executor(context, failed=failed)
+    executor = Executor(context, tell=tell)
     executor.start()
     try:
         yield executor.context
@@ -136,15 +142,37 @@ def executing(context: Context) -> Iterator[Context]:
 
 
 @contextmanager
-def working(contexts: Sequence[Context]) -> Iterator[None]:
-    """Work on the runs of several workspaces by one queue, scheduling none of them."""
+def working(
+    contexts: Sequence[Context], ended: threading.Event, tell: Callable[[str], None]
+) -> Iterator[None]:
+    """Work on the runs of several workspaces by one queue, scheduling none of them.
+
+    Where the database is out of reach that is told once, and it is tried until ``ended`` is set.
+    """
     queue = opened(contexts[0])
     try:
-        for each in contexts:
-            _working(queue, each)
+        pause, hindrance = FIRST_AGAIN_SECONDS, ""
+        while not ended.is_set() and (why := _unreached(queue, contexts)):
+            if why != hindrance:
+                hindrance = why
+                tell(f"No runs are worked on yet, which is tried again: {why}")
+            ended.wait(pause)
+            pause = min(2 * pause, AGAIN_SECONDS)
         yield
     finally:
         queue.close()
+
+
+def _unreached(queue: DurableQueue, contexts: Sequence[Context]) -> str:
+    """Start to work on the runs of these; why the database is out of reach, nothing where not."""
+    try:
+        for each in contexts:
+            _working(queue, each)
+    except SidecarError as error:
+        if error.code is not ErrorCode.UNAVAILABLE:
+            raise
+        return str(error)
+    return ""
 
 
 def look(context: Context) -> None:
@@ -166,11 +194,17 @@ class _Source(WorkspaceSource):
 
 
 def _working(queue: DurableQueue, context: Context) -> Current:
-    current = Current(replace(context, queue=queue), _work)
+    own = replace(context, queue=queue)
+    try:
+        _work(own).reconcile()
+    except SidecarError as error:
+        # Tried again before each run: it must not keep those that are due from running.
+        _LOG.warning("What an earlier process left undone waits: %s", error)
+    current = Current(own, _work)
     queue.work(Consented(current), workspace=workspace_id(context))
     return current
 
 
-def _work(context: Context) -> Work:
+def _work(context: Context) -> Execution:
     """What is done with a run of this workspace by these settings."""
     return Execution(context, partial(runner_named, context.settings, context=context))

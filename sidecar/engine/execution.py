@@ -9,12 +9,12 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from sidecar.domain.errors import SidecarError
-from sidecar.domain.run import ENDED, RunRecord, RunRequest, RunState, run_name
+from sidecar.domain.run import ENDED, RunRequest, RunState, run_name
 from sidecar.engine import checkpointing, restoring, run_memory, snapshot, time_row
 from sidecar.engine.attempts import Attempts
 from sidecar.engine.ending import Ending
@@ -27,7 +27,6 @@ from sidecar.services.context import Context
 
 _log = logging.getLogger(__name__)
 CHECKPOINT_TRIES = 3
-FINISHED_WITHIN = timedelta(minutes=5)
 
 
 @dataclass
@@ -66,14 +65,17 @@ class Execution:
     ) -> dict[str, Any]:
         """Close the row, note memory and bookkeeping, escalate or roll back.
 
-        Without outcomes the run was interrupted. Returns the record's fields.
+        Without outcomes the run was interrupted. Returns the record's fields, none where the run
+        was never begun.
         """
         run = from_dict(request)
         memory = RunMemory.of(self.context, run)
         known = memory.get("finished")
         if known is not None:
             return dict(known)
-        started = begun.get("started") or memory.once("started", self._now)
+        started = begun.get("started") or (memory.get("started") or {}).get("value")
+        if started is None:
+            return {}
         ended = Ending(self.context, run, memory, outcomes, datetime.fromisoformat(started))
         return ended.finish()
 
@@ -91,6 +93,13 @@ class Execution:
     def _now(self) -> str:
         return self.context.clock().isoformat()
 
+    def reconcile(self) -> None:
+        """Make up for what processes that died have left undone: rows, bookkeeping, notes."""
+        timing_log.complete_pending(self.context)
+        for name in self.sweep():
+            _log.warning("run %s had ended without its last step; its row is closed", name)
+        schedule_bookkeeping.write_pending(self.context)
+
     def sweep(self) -> list[str]:
         """Close the rows of runs that ended without their last step; the names of those closed.
 
@@ -104,16 +113,10 @@ class Execution:
             if notes.get("ended_at") or "started" not in notes:
                 continue
             record = queue.get(run_id)
-            if record is not None and self._is_long_over(record):
+            if record is not None and record.state in ENDED and not record.finishing:
                 self._abandon(record.request, record.state)
                 closed.append(run_name(run_id))
         return closed
-
-    def _is_long_over(self, record: RunRecord) -> bool:
-        """Whether it has ended, and whoever would finish it had the time to."""
-        if record.state not in ENDED or record.ended is None:
-            return False
-        return self.context.clock() - record.ended > FINISHED_WITHIN
 
     def _abandon(self, run: RunRequest, state: RunState) -> None:
         memory = RunMemory.of(self.context, run)
@@ -121,9 +124,7 @@ class Execution:
         Ending(self.context, run, memory, [], started).abandon(state)
 
     def _before(self, run: RunRequest, memory: RunMemory, started: datetime) -> None:
-        timing_log.complete_pending(self.context)
-        self.sweep()
-        schedule_bookkeeping.write_pending(self.context)
+        self.reconcile()
         limit = run_limits.attempt_limit(self.context, run)
         time_row.begin(self.context, run, memory.name, started, limit)
         if self.context.settings.rollback == "off" or memory.get("checkpoint"):

@@ -12,13 +12,16 @@ from sidecar.workspace.user_dirs import UserDirs
 
 # A waiting process tries this often; each try costs some ten microseconds.
 POLL_SECONDS = 0.5
+# Who cannot execute tries again after this, then after twice as long, up to the second.
+FIRST_AGAIN_SECONDS = 1.0
+AGAIN_SECONDS = 10.0
 
 
 class Leader:
     """Waits for the lock of a workspace in a thread; at most one process on a machine has it.
 
     ``lead`` is called once it is ours. Where that raises, the lock is released for others, and the
-    next try comes after ``again_seconds``; ``failed`` is told why.
+    next try comes after a pause that grows up to ``again_seconds``; ``failed`` is told why.
     """
 
     def __init__(
@@ -28,7 +31,7 @@ class Leader:
         lead: Callable[[], None],
         *,
         failed: Callable[[Exception], None],
-        again_seconds: float = 10.0,
+        again_seconds: float = AGAIN_SECONDS,
     ) -> None:
         self._lock = filelock.FileLock(
             user.workspace_runtime(root) / "execution.lock",
@@ -59,7 +62,7 @@ class Leader:
         self._lock.release()
 
     def _wait(self) -> None:
-        seconds = 0.0
+        seconds, again = 0.0, min(FIRST_AGAIN_SECONDS, self._again)
         while not self._stopping.wait(seconds):
             seconds = POLL_SECONDS
             try:
@@ -71,6 +74,6 @@ class Leader:
             except Exception as error:  # noqa: BLE001 - the outer edge of execution
                 self._lock.release()
                 self._failed(error)
-                seconds = self._again
+                seconds, again = again, min(2 * again, self._again)
             else:
                 return

@@ -68,12 +68,6 @@ class PostgresDatabase:
         self._listener: threading.Thread | None = None
         self._free_since: dict[str, float] = {}
 
-    def create(self) -> None:
-        """Make what the queue needs where it is missing."""
-        with self.transaction() as session:
-            session.change(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-            run_table.create(session, "BIGSERIAL PRIMARY KEY")
-
     @contextmanager
     def transaction(self, *, serial: bool = True) -> Iterator[Session]:
         """All or nothing; serial ones are one at a time over all processes."""
@@ -83,7 +77,7 @@ class PostgresDatabase:
             connection = self._opened()
             with connection.transaction():
                 if serial:
-                    connection.execute("SELECT pg_advisory_xact_lock(%s, 0)", (_SERIAL,))
+                    _serialize(connection)
                 yield _PostgresSession(connection)
         except psycopg.Error as error:
             self._dropped()
@@ -93,7 +87,13 @@ class PostgresDatabase:
 
     def _opened(self) -> psycopg.Connection[Row]:
         if self._connection is None:
-            self._connection = self._connected("sidecar")
+            connection = self._connected("sidecar")
+            try:
+                _create(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
         return self._connection
 
     def _dropped(self) -> None:
@@ -126,9 +126,10 @@ class PostgresDatabase:
                 with self._connected("sidecar listener") as connection:
                     self._hear(connection, wake)
             except psycopg.Error:
-                self._shown.clear()
-                # What was said meanwhile is lost, so everybody looks.
-                wake()
+                if self._shown.is_set():
+                    self._shown.clear()
+                    # What is said meanwhile is lost, so everybody looks.
+                    wake()
                 self._closing.wait(_AGAIN_SECONDS)
 
     def _hear(self, connection: psycopg.Connection[Row], wake: Callable[[], None]) -> None:
@@ -181,6 +182,18 @@ class PostgresDatabase:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _serialize(connection: psycopg.Connection[Row]) -> None:
+    connection.execute("SELECT pg_advisory_xact_lock(%s, 0)", (_SERIAL,))
+
+
+def _create(connection: psycopg.Connection[Row]) -> None:
+    """Make what the queue needs where it is missing."""
+    with connection.transaction():
+        _serialize(connection)
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+        run_table.create(_PostgresSession(connection), "BIGSERIAL PRIMARY KEY")
 
 
 def _unlocked(session: Session, executors: Collection[str]) -> list[str]:

@@ -109,7 +109,12 @@ class Carrier:
         if claim.begun is not None:
             return claim.begun
         if (reason := self._cancelled(claim)) is not None:
-            self._end(claim, RunState.CANCELLED, reason)
+            if claim.recovering:
+                # Whoever died may have begun it: what there is of it is to be closed.
+                outcome = {"status": "cancelled", "reason": reason}
+                self._finish(replace(claim, outcomes=[outcome]), work, settled=False)
+            else:
+                self._end(claim, RunState.CANCELLED, reason)
             return None
         begun, broken = _guarded(lambda: work.begin(claim.request), "What begins a run broke")
         if broken:

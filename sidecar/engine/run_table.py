@@ -43,7 +43,10 @@ SCHEMA = (
   workspace TEXT NOT NULL PRIMARY KEY, place TEXT NOT NULL, executor TEXT NOT NULL,
   host TEXT NOT NULL)""",
 )
-_RECORD = "request, state, attempts, holder, created, started, ended, reason, result, facts"
+_RECORD = (
+    "request, state, attempts, holder, created, started, ended, reason, result, facts,"
+    " stage = 'settled'"
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ def record(row: Row) -> RunRecord:
         reason=row[7],
         result=row[8],
         facts=json.loads(row[9]),
+        finishing=bool(row[10]),
     )
 
 

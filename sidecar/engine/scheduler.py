@@ -74,13 +74,16 @@ class Scheduler:
             self._thread.join()
 
     def _run(self) -> None:
+        hindrance = ""
         while not self._stopping:
             self._event.clear()
             try:
                 following = self.look(self._clock.now())
-                seconds = self._seconds_until(following)
+                seconds, hindrance = self._seconds_until(following), ""
             except SidecarError as error:
-                _LOG.warning("Schedules wait: %s", error)
+                if str(error) != hindrance:
+                    _LOG.warning("Schedules wait: %s", error)
+                hindrance = str(error)
                 seconds = _AGAIN.total_seconds()
             except Exception:  # noqa: BLE001 - the outer edge of a pass
                 _LOG.exception("Schedules wait, because the scheduler broke.")

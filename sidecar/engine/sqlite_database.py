@@ -57,11 +57,6 @@ class SqliteDatabase:
         self._closing = threading.Event()
         self._listener: threading.Thread | None = None
 
-    def create(self) -> None:
-        """Make what the queue needs where it is missing."""
-        with self.transaction() as session:
-            run_table.create(session, "INTEGER PRIMARY KEY AUTOINCREMENT")
-
     @contextmanager
     def transaction(self, *, serial: bool = True) -> Iterator[Session]:
         """All or nothing; serial ones are one at a time over all processes."""
@@ -90,7 +85,15 @@ class SqliteDatabase:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = _connected(self._file)
+            connection = _connected(self._file)
+            try:
+                _begin_writing(connection)
+                run_table.create(_SqliteSession(connection), "INTEGER PRIMARY KEY AUTOINCREMENT")
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
         return self._connection
 
     def listen(self, wake: Callable[[], None]) -> None:

@@ -72,7 +72,11 @@ def runs_of(shared: Shared, *wanted: str) -> Callable[[], list[str]]:
             return []
         from sidecar.services.run_requests import workspace_id  # noqa: PLC0415 - only with runs
 
-        found = context.queue.runs(workspace=workspace_id(context), states={RunState.RUNNING})
+        try:
+            found = context.queue.runs(workspace=workspace_id(context), states={RunState.RUNNING})
+        except SidecarError as error:
+            # What is under way cannot be asked for, so nobody may take it for nothing.
+            return [f"unknown: {error}"]
         return [f"{each.request.subject} ({each.request.run_id})" for each in found]
 
     return running

@@ -459,7 +459,7 @@ def test_a_damaged_database_is_said_to_be_damaged(tmp_path: Path) -> None:
     (state / "engine.sqlite").write_bytes(b"no database at all " * 100)
 
     with pytest.raises(SidecarError) as caught:
-        DurableQueue(open_database(state, ""))
+        DurableQueue(open_database(state, "")).runs(workspace="w")
 
     assert caught.value.code is ErrorCode.CORRUPT
     assert str(tmp_path) not in str(caught.value)
@@ -469,7 +469,7 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
     url = "postgresql://someone:secret@127.0.0.1:1/x"
 
     with pytest.raises(SidecarError) as caught:
-        DurableQueue(open_database(Path("unused"), url))
+        DurableQueue(open_database(Path("unused"), url)).runs(workspace="w")
 
     assert caught.value.code is ErrorCode.UNAVAILABLE
     assert "secret" not in str(caught.value)
