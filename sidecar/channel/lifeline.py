@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
 
 _POLL_SECONDS = 0.1
+_SYNCHRONIZE = 0x0010_0000
+_FOR_EVER = 0xFFFF_FFFF
 
 
 def on_signals(code: Callable[[int], int]) -> None:
@@ -30,8 +33,7 @@ def follow_parent(code: int) -> None:
 
 def follow(process: int, code: int) -> None:
     """End the process when another one, named by the client, has died."""
-    if hasattr(os, "pidfd_open"):
-        _beside(lambda: _gone(process), code)
+    _beside(lambda: _gone(process), code)
 
 
 def _beside(wait: Callable[[], object], code: int) -> None:
@@ -42,23 +44,42 @@ def _beside(wait: Callable[[], object], code: int) -> None:
     threading.Thread(target=end_after, name="lifeline", daemon=True).start()
 
 
-def _parent_gone(parent: int) -> bool:
-    if hasattr(os, "pidfd_open") and _gone(parent):
-        return True
-    while os.getppid() == parent:
-        time.sleep(_POLL_SECONDS)
-    return True
+if sys.platform == "win32":
 
+    def _parent_gone(parent: int) -> bool:
+        # A parent that has ended before cannot be told from a stranger with its number.
+        return _gone(parent)
 
-def _gone(process: int) -> bool:
-    """Wait for a process to end; False where the system cannot tell. A zombie has ended."""
-    try:
-        descriptor = os.pidfd_open(process)
-    except ProcessLookupError:
+    def _gone(process: int) -> bool:
+        """Wait for a process to end; False where there is none that could be waited for."""
+        import ctypes  # noqa: PLC0415 - beside, so that nobody waits for it
+
+        kernel = ctypes.WinDLL("kernel32")
+        kernel.OpenProcess.restype = ctypes.c_void_p
+        kernel.WaitForSingleObject.argtypes = (ctypes.c_void_p, ctypes.c_ulong)
+        handle = kernel.OpenProcess(_SYNCHRONIZE, False, process)  # noqa: FBT003
+        return bool(handle) and kernel.WaitForSingleObject(handle, _FOR_EVER) == 0
+
+else:
+
+    def _parent_gone(parent: int) -> bool:
+        if _gone(parent):
+            return True
+        while os.getppid() == parent:
+            time.sleep(_POLL_SECONDS)
         return True
-    except (OSError, OverflowError, ValueError):
-        return False
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    poll.poll()
-    return True
+
+    def _gone(process: int) -> bool:
+        """Wait for a process to end; False where the system cannot tell. A zombie has ended."""
+        if not hasattr(os, "pidfd_open"):
+            return False
+        try:
+            descriptor = os.pidfd_open(process)
+        except ProcessLookupError:
+            return True
+        except (OSError, OverflowError, ValueError):
+            return False
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        poll.poll()
+        return True

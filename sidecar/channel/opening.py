@@ -267,8 +267,8 @@ class Opening:
 
 def begin() -> Opening | None:
     """Claim the wire and begin to answer; None where the system cannot wait for two pipes."""
-    if sys.platform == "win32":
-        return None
-    opening = Opening(claim())
-    opening.start()
+    opening = None
+    if sys.platform != "win32":
+        opening = Opening(claim())
+        opening.start()
     return opening

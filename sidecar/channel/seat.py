@@ -1,8 +1,9 @@
 """Find the workspace's sidecar or start it, so that there is never a second one.
 
 Whoever holds the lock may listen. A channel that finds nobody takes the lock, listens, and starts
-the sidecar with both in hand: others that come meanwhile are already queueing at the socket. The
-kernel gives the lock back however a process ends, so nothing stale needs a hand.
+the sidecar with both in hand: others that come meanwhile are already queueing at the socket. Where
+there are no Unix sockets, the sidecar takes the lock itself and listens by TCP. The kernel gives
+the lock back however a process ends, so nothing stale needs a hand.
 """
 
 from __future__ import annotations
@@ -10,39 +11,50 @@ from __future__ import annotations
 import json
 import os
 import socket
-import struct
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import NamedTuple
 
 from sidecar import __version__
+from sidecar.channel import unix
 from sidecar.channel.frames import PROTOCOL, first_line, frames, line
+from sidecar.channel.lock import taken
 from sidecar.channel.message import Json, Unavailable
 from sidecar.channel.place import Place, prepare
 
-if sys.platform != "win32":
-    import fcntl
-
+# Set to `tcp`, it keeps a sidecar from listening on a Unix socket.
+TRANSPORT = "SIDECAR_TRANSPORT"
 START_SECONDS = 60.0
 GIVING_WAY_SECONDS = 620.0
 MOST_STARTS = 3
+# One look for a sidecar that took longer counts no more: the machine has slept.
+_MOST_COUNTED_SECONDS = 30.0
 # Whoever has made a sidecar give way begins the next one at once, if it still lives.
 _YIELDING_SECONDS = 3.0
 _PAUSE_SECONDS = 0.01
-_BACKLOG = 128
 _TOLD_OF_LOG = 2_000
-# Beyond these a sidecar needs nothing of whoever happened to start it, least of all its secrets.
-_KEPT = frozenset({
-    "HOME", "PATH", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TZDIR", "TMPDIR",
-    "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR",
-})  # fmt: skip
-# A sidecar outlives the run in which an agent's server happened to start it.
-_RUN = "SIDECAR_RUN_ID"
-_KEPT_PREFIXES = ("LC_", "XDG_", "SIDECAR_", "PYTHON", "COVERAGE_")
-_START = (
-    "import sys; sys.path.append(sys.argv[1]);"
-    " from sidecar.host.process import main; main(sys.argv[2:])"
-)
+
+
+class Door(NamedTuple):
+    """Where a sidecar listens, and what must be known to come in by TCP."""
+
+    listener: socket.socket
+    token: bytes = b""
+
+    @property
+    def transport(self) -> str:
+        """What carries the messages."""
+        return "tcp" if self.token else "unix"
+
+    def admits(self, connection: socket.socket) -> bool:
+        """Whether the sidecar's user has connected; raises OSError where that stays open."""
+        if not self.token:
+            return unix.is_own(connection)
+        from sidecar.channel import tcp  # noqa: PLC0415 - the door was made with it
+
+        return tcp.admitted(connection, self.token)
 
 
 class Link:
@@ -113,7 +125,6 @@ def ask(place: Place, hello: Json) -> Link | None:
 def find_or_start(
     place: Place,
     hello: Json,
-    spawn: Callable[[Place, int, int], None] | None = None,
     *,
     yielding: bool = False,
 ) -> Link:
@@ -121,123 +132,83 @@ def find_or_start(
 
     One that is ``yielding`` lets somebody else start it first.
     """
-    began, starts = time.monotonic(), 0
-    spawn = spawn or start
+    waited, starts = 0.0, 0
     while True:
+        began = time.monotonic()
         link = find(place, hello)
         if link is not None:
             return link
-        if time.monotonic() - began > START_SECONDS + (GIVING_WAY_SECONDS if not starts else 0):
+        if waited > START_SECONDS + (GIVING_WAY_SECONDS if not starts else 0):
             raise Unavailable(f"No sidecar answered.{_why(place)}")
-        waiting = yielding and time.monotonic() - began < _YIELDING_SECONDS
-        lock = None if waiting else take(place)
+        lock = None if yielding and waited < _YIELDING_SECONDS else take(place)
         if lock is None:
             time.sleep(_PAUSE_SECONDS)
-            continue
-        if starts == MOST_STARTS:
-            os.close(lock)
-            raise Unavailable(f"The sidecar ended {starts} times while it started.{_why(place)}")
-        starts += 1
-        # Whatever version comes of it: the package may have been renewed while this one ran.
-        hello = {**hello, "began": True}
-        try:
-            with listen(place) as listener:
-                spawn(place, lock, listener.fileno())
-        finally:
-            os.close(lock)
+        else:
+            if starts == MOST_STARTS:
+                os.close(lock)
+                told = f"The sidecar ended {starts} times while it started.{_why(place)}"
+                raise Unavailable(told)
+            starts += 1
+            # Whatever version comes of it: the package may have been renewed while this one ran.
+            hello = {**hello, "began": True}
+            _start(place, lock)
+        waited += min(time.monotonic() - began, _MOST_COUNTED_SECONDS)
+
+
+def _start(place: Place, lock: int) -> None:
+    """Have a sidecar started by whoever holds the lock, which is given away."""
+    from sidecar.channel import starting  # noqa: PLC0415 - most channels find one
+
+    try:
+        listener = listening(place)
+        if listener is not None and sys.platform != "win32":
+            with listener:
+                starting.start(place, lock, listener.fileno())
+            return
+    finally:
+        os.close(lock)
+    starting.start_alone(place, START_SECONDS)
 
 
 def take(place: Place) -> int | None:
     """The lock, held by the descriptor that is returned; None where a sidecar holds it."""
     prepare(place)
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(place.lock, flags, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), os.stat(place.lock)):  # noqa: PTH116
-            return descriptor
-    except OSError:
-        pass
-    os.close(descriptor)
-    return None
+    return taken(place.lock)
 
 
-def listen(place: Place) -> socket.socket:
+def opened(place: Place) -> Door:
     """Listen at the place; only who holds the lock may."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if os.path.lexists(place.socket):
-            os.unlink(place.socket)  # noqa: PTH108
-        listener.bind(place.socket)
-        os.chmod(place.socket, 0o600)  # noqa: PTH101
-        listener.listen(_BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    return listener
+    listener = listening(place)
+    if listener is not None:
+        return Door(listener)
+    from sidecar.channel import tcp  # noqa: PLC0415 - where there are sockets, nobody needs it
+
+    return Door(*tcp.listen(place))
 
 
-def start(place: Place, lock: int, listener: int) -> None:
-    """Start a sidecar that owns the lock and the socket, in a session of its own."""
-    library = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
-    arguments = [sys.executable, "-P", "-c", _START, library, place.root, place.folder]
-    log = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    lent = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 10) for each in (lock, listener)]
-    try:
-        process = os.posix_spawn(
-            sys.executable,
-            [*arguments, "3", "4"],
-            clean(os.environ),
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, log, 1),
-                (os.POSIX_SPAWN_DUP2, log, 2),
-                (os.POSIX_SPAWN_DUP2, lent[0], 3),
-                (os.POSIX_SPAWN_DUP2, lent[1], 4),
-            ],
-            setsigdef=[],
-        )
-    finally:
-        for each in (log, *lent):
-            os.close(each)
-    # It forks once more and ends, so that the sidecar is nobody's child: a client that kills its
-    # servers with all their descendants must not take the others' sidecar along.
-    os.waitpid(process, 0)
+def listening(place: Place, environ: Mapping[str, str] = os.environ) -> socket.socket | None:
+    """A Unix socket that listens, None where there can be none or the user wants none.
 
-
-def clean(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a sidecar."""
-    return {
-        name: value
-        for name, value in environ.items()
-        if name in _KEPT or (name.startswith(_KEPT_PREFIXES) and name != _RUN)
-    }
-
-
-def peer(connection: socket.socket) -> tuple[int, int]:
-    """The process and the user at the other end, -1 where the system does not tell."""
-    if hasattr(socket, "SO_PEERCRED"):
-        size = struct.calcsize("3i")
-        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-        process, user, _ = struct.unpack("3i", told)
-        return process, user
-    if sys.platform == "darwin":
-        told = connection.getsockopt(0, 1, 76)  # SOL_LOCAL, LOCAL_PEERCRED: struct xucred
-        return -1, struct.unpack_from("2I", told)[1]
-    return -1, -1
+    Only who holds the lock may; what lies there goes.
+    """
+    for path in (place.socket, place.address):
+        with suppress(FileNotFoundError):
+            os.unlink(path)  # noqa: PTH108
+    return None if environ.get(TRANSPORT) == "tcp" else unix.listen(place)
 
 
 def _connected(place: Place) -> socket.socket | None:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.connect(place.socket)
-    except OSError:
-        connection.close()
+    connection = unix.connected(place)
+    if connection is not None or not os.path.exists(place.address):  # noqa: PTH110
+        return connection
+    lock = take(place)
+    if lock is not None:
+        # Who wrote the address has ended: anybody may have its port.
+        os.close(lock)
         return None
-    if peer(connection)[1] not in {-1, os.getuid()}:
-        connection.close()
-        raise Unavailable("Another user listens in the place of the sidecar.")
-    return connection
+    from sidecar.channel import tcp  # noqa: PLC0415 - where there are sockets, nobody needs it
+
+    return tcp.connected(place)
 
 
 def greeted(connection: socket.socket, hello: Json) -> Link | None:

@@ -46,7 +46,7 @@ def serve_agent(root: str, alone: Alone) -> NoReturn:
         return _connected("mcp", root, alone, last, **said)
 
     relay = Relay(Agent(known), connect, lambda body: write(incoming.outgoing(body)), "mcp")
-    if not select.select([wire.source], [], [], _FIRST_WORD_SECONDS)[0]:
+    if _is_silent(wire.source):
         relay.begin()
     for messages in incoming.messages():
         for message in messages:
@@ -54,6 +54,13 @@ def serve_agent(root: str, alone: Alone) -> NoReturn:
         relay.begin()
     relay.end()
     os._exit(0)
+
+
+def _is_silent(source: int) -> bool:
+    """Whether nothing was said for a while; Windows cannot wait for a pipe, so there at once."""
+    if sys.platform == "win32":
+        return True
+    return not select.select([source], [], [], _FIRST_WORD_SECONDS)[0]
 
 
 def serve_editor(fallback_root: Callable[[], str], alone: Alone) -> NoReturn:
@@ -94,6 +101,8 @@ def folder_of(initialize: Json) -> str | None:
     for uri in [*named, params.get("rootUri")]:
         if isinstance(uri, str) and uri.startswith("file:"):
             path = unquote(urlsplit(uri).path)
+            if sys.platform == "win32":
+                path = path.removeprefix("/")  # of /C:/folder
             if os.path.isdir(path):  # noqa: PTH112
                 return path
     return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from sidecar.channel import stdio
@@ -21,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until the editor ends the session."""
-    if not (options.solo or sys.platform == "win32"):
+    if not options.solo:
         stdio.serve_editor(lambda: str(find_root(Path.cwd(), os.environ)), alone)
     from sidecar.cli import editing  # noqa: PLC0415 - a channel must not wait for it
 

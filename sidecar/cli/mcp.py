@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
 
 def serve_stdio(options: argparse.Namespace) -> NoReturn:
     """Serve one client on stdin and stdout; its first questions are answered at once."""
-    if not (options.solo or sys.platform == "win32"):
+    if not options.solo:
         stdio.serve_agent(str(root_of(options)), alone)
     begun = opening.begin()
     gc.disable()  # what is imported stays; looking for garbage among it takes a sixth of the start

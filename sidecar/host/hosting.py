@@ -30,14 +30,14 @@ _ENDING_SECONDS = 10.0
 _ASKING_SECONDS = 0.5
 
 
-def run(root: str, folder: str, lock: int, listener: socket.socket) -> int:
+def run(place: Place, lock: int, door: seat.Door) -> int:
     """Serve until nobody is connected any more; returns the exit code."""
-    context = seen_by_editors(open_workspace(Path(root)))
+    context = seen_by_editors(open_workspace(Path(place.root)))
     logs.start(context.workspace.state)
     with _executed(context) as own:
         # Not asyncio.run: that waits for threads, and a tool that still runs cannot be stopped.
         loop = asyncio.new_event_loop()
-        work = _serve(Place(root, folder), Shared(own), lock, listener)
+        work = _serve(place, Shared(own), lock, door)
         why = loop.run_until_complete(work)
     log.info("The sidecar ends: %s", why)
     return 0
@@ -55,12 +55,12 @@ def _executed(context: Context) -> Iterator[Context]:
         yield own
 
 
-async def _serve(place: Place, shared: Shared, lock: int, listener: socket.socket) -> str:
+async def _serve(place: Place, shared: Shared, lock: int, door: seat.Door) -> str:
     host = Host(place, shared, lock=lock, lasting=False, runs=runs_of(shared, "always"))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, host.stop, "stopped")
-    return await host.serve(listener)
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(host.stop, "stopped"))
+    return await host.serve(door)
 
 
 def runs_of(shared: Shared, *wanted: str) -> Callable[[], list[str]]:
@@ -90,7 +90,7 @@ def beside(context: Context, ended: Callable[[], None]) -> Iterator[None]:
     """
     place = place_of(str(context.workspace.root))
     lock = _taken(place)
-    listener = seat.listen(place)
+    door = seat.opened(place)
     loop = asyncio.new_event_loop()
     shared = Shared(context)
     runs = runs_of(shared, "serve", "always")
@@ -99,7 +99,7 @@ def beside(context: Context, ended: Callable[[], None]) -> Iterator[None]:
     async def serve() -> None:
         made.append(Host(place, shared, lock=lock, lasting=True, runs=runs))
         began.set()
-        await made[0].serve(listener)
+        await made[0].serve(door)
 
     def work() -> None:
         loop.run_until_complete(serve())

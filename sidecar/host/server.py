@@ -7,6 +7,7 @@ import gc
 import importlib
 import json
 import logging
+import mmap
 import os
 import socket
 import threading
@@ -17,8 +18,10 @@ from typing import Any, Protocol
 
 from sidecar import __version__
 from sidecar.channel.frames import PROTOCOL, first_line
+from sidecar.channel.lock import is_current
 from sidecar.channel.place import Place
-from sidecar.channel.seat import interpreter, peer
+from sidecar.channel.seat import Door, interpreter
+from sidecar.host.callers import Callers
 from sidecar.host.link import ChannelLink
 from sidecar.host.shared import Shared
 
@@ -69,24 +72,31 @@ class Host:
         self._faces: dict[str, Face] = {}
         self._loading = asyncio.Lock()
         self._began = time.time()
-        self._left_at = time.monotonic()
+        self._callers = Callers(round(_GREETING_SECONDS / HOUSEKEEPING_SECONDS))
+        self._idle_rounds = 0
+        self._transport = ""
         self._leaving: asyncio.Task[None] | None = None
         self._why = ""
         self._over = asyncio.Event()
         self._root = _identity(place.root)
 
-    async def serve(self, listener: socket.socket) -> str:
+    async def serve(self, door: Door) -> str:
         """Serve until it is time to end; returns why."""
         loop = asyncio.get_running_loop()
-        arguments = (listener, loop)
+        self._transport = door.transport
+        arguments = (door, loop)
         threading.Thread(target=self._accept, args=arguments, name="accept", daemon=True).start()
         keeping = asyncio.create_task(self._keep_house())
         await self._over.wait()
         keeping.cancel()
-        listener.close()
+        door.listener.close()
         if self._is_ours():
-            os.unlink(self._place.socket)  # noqa: PTH108
+            with suppress(OSError):  # what is left behind misleads nobody
+                os.unlink(self._path_of(door))  # noqa: PTH108
         return self._why
+
+    def _path_of(self, door: Door) -> str:
+        return self._place.address if door.token else self._place.socket
 
     def stop(self, why: str) -> None:
         """End for this reason once everything that is under way was answered."""
@@ -106,24 +116,36 @@ class Host:
         await asyncio.sleep(0)
         self._over.set()
 
-    def _accept(self, listener: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+    def _accept(self, door: Door, loop: asyncio.AbstractEventLoop) -> None:
         while True:
             try:
-                connection, _ = listener.accept()
+                connection, _ = door.listener.accept()
             except OSError:
                 if self._over.is_set():
                     return
                 time.sleep(HOUSEKEEPING_SECONDS)  # out of descriptors, say: others may leave
                 continue
-            arguments = (connection, loop)
-            threading.Thread(target=self.meet, args=arguments, name="greet", daemon=True).start()
+            self._callers.come(connection)
+            arguments = (door, connection, loop)
+            threading.Thread(target=self._hear, args=arguments, name="greet", daemon=True).start()
+
+    def _hear(self, door: Door, connection: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+        """Let in who belongs to the user; anybody else gets no answer."""
+        try:
+            connection.settimeout(_GREETING_SECONDS)
+            if door.admits(connection):
+                self.meet(connection, loop)
+            else:
+                connection.close()
+        except OSError as error:
+            log.info("Somebody has called who is not known: %s", error)
+            connection.close()
+        finally:
+            self._callers.heard(connection)
 
     def meet(self, connection: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
         """Read a greeting and let the loop admit who has sent it."""
         try:
-            if peer(connection)[1] not in {-1, os.getuid()}:
-                connection.close()
-                return
             connection.settimeout(_GREETING_SECONDS)
             told, rest = first_line(connection)
             hello = json.loads(told)
@@ -192,7 +214,7 @@ class Host:
             await face.serve(link)
         finally:
             self._links.remove(link)
-            self._left_at = time.monotonic()
+            self._idle_rounds = 0
 
     async def _face(self, name: str) -> Face:
         """The sessions of a protocol, whose libraries are imported when the first client comes."""
@@ -209,6 +231,8 @@ class Host:
     async def _keep_house(self) -> None:
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            self._callers.wait()
+            self._idle_rounds += 1
             if not self._is_ours():
                 self.stop("moved")
             elif _identity(self._place.root) != self._root:
@@ -218,12 +242,12 @@ class Host:
             _shorten(2)
 
     def _is_idle(self) -> bool:
-        idle = time.monotonic() - self._left_at
-        return not (self._lasting or self._links or self._runs()) and idle >= LINGER_SECONDS
+        # Rounds instead of seconds: a client that the machine's sleep has cut off comes back.
+        lingered = self._idle_rounds * HOUSEKEEPING_SECONDS > LINGER_SECONDS
+        return lingered and not (self._lasting or self._links or self._runs())
 
     def _is_ours(self) -> bool:
-        """Whether the lock is still where others look for it; somebody may clean up there."""
-        return _identity(self._place.lock) == _pair(os.fstat(self._lock))
+        return is_current(self._lock, self._place.lock)
 
     def status(self) -> Json:
         """Who is connected, what runs, and what it costs."""
@@ -233,6 +257,7 @@ class Host:
             "pid": os.getpid(),
             "version": __version__,
             "interpreter": interpreter(),
+            "transport": self._transport,
             "started_by": "serve" if self._lasting else "channel",
             "since": _instant(self._began),
             "memory_bytes": _memory(),
@@ -273,7 +298,7 @@ def _memory() -> int | None:
     """Bytes of memory in use, None where the system does not tell."""
     try:
         with open("/proc/self/statm", "rb") as file:  # noqa: PTH123
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            return int(file.read().split()[1]) * mmap.PAGESIZE
     except OSError:
         return None
 

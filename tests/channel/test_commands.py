@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.channel import seat
+from sidecar.channel import seat, unix
 from sidecar.channel.frames import first_line, line
 from sidecar.channel.place import place_of
 from tests.channel.clients import SIDECAR, crash, processes, sidecar, status, until
@@ -154,7 +154,7 @@ def test_a_call_of_another_version_is_answered_and_drives_no_sidecar_away(
 def test_a_sidecar_that_takes_no_calls_is_named_and_the_call_answered_without_it(example_workspace):
     place = place_of(str(example_workspace))
     lock = seat.take(place)
-    with seat.listen(place) as listener:
+    with unix.listen(place) as listener:
         threading.Thread(target=_refusing, args=(listener,), daemon=True).start()
         answer = sidecar("call", "get_todo_status", root=example_workspace)
     assert lock is not None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.channel.seat import clean
+from sidecar.channel.starting import clean
 from sidecar.engine.runners import process
 from sidecar.engine.runners.bounds import Reached, Watch
 from sidecar.engine.runners.child import environment
