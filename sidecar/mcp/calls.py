@@ -138,6 +138,11 @@ class ToolCalls:
         context = self._make_context(Client(name=client, session=self.session), unheard)
         return outcome(tool, context, arguments)
 
+    def is_quick(self, name: str) -> bool:
+        """Whether a tool only reads, which takes less than a millisecond for most."""
+        tool = self._tools.get(name)
+        return tool is None or tool.read_only
+
     def patience(self, arguments: dict[str, Any]) -> float:
         """Seconds for a call; one that asks to wait longer gets that and a little more."""
         asked = arguments.get("wait_seconds", 0)

@@ -2,8 +2,9 @@
 
 The SDK takes 0.75 ms of processor time to bring a call to its handler and the answer back, eight
 times what a small tool itself needs. So a call that asks for nothing but a tool's answer, on a
-connection that has shaken hands, is read here, run by a thread and written by that thread. All
-else goes to the SDK: the era without a handshake, progress, whatever has an unusual shape.
+connection that has shaken hands, is read here, run by a thread and written by that thread: whoever
+has read it, if it is quick, else another one. All else goes to the SDK: the era without a
+handshake, progress, whatever has an unusual shape.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import pydantic_core
 
 from sidecar.mcp.calls import Answer
+from sidecar.mcp.reading import Work
 
 Id = str | int
 
@@ -37,6 +40,9 @@ class Tools(Protocol):
 
     def answer(self, name: str, arguments: dict[str, Any], client: str) -> Answer:
         """What a tool says to these arguments; never raises."""
+
+    def is_quick(self, name: str) -> bool:
+        """Whether a call is seldom worth another thread."""
 
     def patience(self, arguments: dict[str, Any]) -> float:
         """Seconds until a call with these arguments has taken too long."""
@@ -60,11 +66,11 @@ class Threads:
     """Threads that run calls, started as they are needed."""
 
     most: int = THREADS
-    _calls: queue.SimpleQueue[Callable[[], None]] = field(default_factory=queue.SimpleQueue)
+    _calls: queue.SimpleQueue[Work] = field(default_factory=queue.SimpleQueue)
     _idle: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     _started: int = 0
 
-    def run(self, work: Callable[[], None]) -> None:
+    def run(self, work: Work) -> None:
         """Run work as soon as a thread is free; only one thread may ask."""
         self._calls.put(work)
         if not self._idle.acquire(blocking=False) and self._started < self.most:
@@ -127,19 +133,31 @@ class Direct:
         ends = time.monotonic() + self._tools.patience(arguments)
         return Call(value["id"], params["name"], arguments, ends)
 
-    def start(self, call: Call) -> None:
-        """Run a call beside the caller, who waits only while too many are under way."""
+    def start(self, call: Call) -> Work | None:
+        """Begin a call; one that is quick is left to the caller, who is to do what is returned.
+
+        Any other is run beside, and the caller waits only while too many are under way.
+        """
         client = self._client or ""
-        self._room.acquire()
+        # Where so many take long already, one more is not expected to be quick.
+        quick = len(self._under_way) < THREADS and self._tools.is_quick(call.name)
+        if not quick:
+            self._room.acquire()
         with self._guard:
             self._under_way[call.number] = call
-        self._threads.run(lambda: self._run(call, client))
+        if quick:
+            return partial(self._run, call, client)
+        self._threads.run(partial(self._run_beside, call, client))
+        return None
 
-    def _run(self, call: Call, client: str) -> None:
+    def _run_beside(self, call: Call, client: str) -> None:
         try:
-            self._tell(call, self._tools.answer(call.name, call.arguments, client))
+            self._run(call, client)
         finally:
             self._room.release()
+
+    def _run(self, call: Call, client: str) -> None:
+        self._tell(call, self._tools.answer(call.name, call.arguments, client))
 
     def _tell(self, call: Call, answer: Answer) -> None:
         """Send an answer, unless the call was answered or cancelled meanwhile."""

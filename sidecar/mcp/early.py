@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, Protocol
 
 from sidecar.mcp.direct import Direct, Id, Tools
+from sidecar.mcp.reading import Line, Reader, StopReading, Work
 
-Line = bytes | None
 Json = dict[str, Any]
 # Cline sends SIGTERM 250 ms after it has closed our input.
 GRACE_SECONDS = 0.15
@@ -35,6 +37,11 @@ class Incoming(Protocol):
 
     def outgoing(self, message: bytes) -> bytes:
         """A message with what the client needs to find its end."""
+
+
+def one_by_one(incoming: Incoming) -> Iterator[Line]:
+    """The client's messages; nothing is read before the first is asked for."""
+    yield from chain.from_iterable(incoming.messages())
 
 
 class Answers(Protocol):
@@ -62,7 +69,7 @@ class Sink:
 class Rest:
     """The messages from a certain one on, preceded by those that the SDK has to know of."""
 
-    def __init__(self, first: list[Line], later: Iterator[list[Line]], incoming: Incoming) -> None:
+    def __init__(self, first: list[Line], later: Iterator[Line], incoming: Incoming) -> None:
         self._first = first
         self._later = later
         self.outgoing = incoming.outgoing
@@ -70,7 +77,8 @@ class Rest:
     def messages(self) -> Iterator[list[Line]]:
         """Those, then the rest as it comes."""
         yield self._first
-        yield from self._later
+        for line in self._later:
+            yield [line]
 
 
 class Early:
@@ -88,6 +96,9 @@ class Early:
         self._told = set(answered)
         self._handshake: set[Id] = set()
         self._known: list[Line] = []
+        self._lines = one_by_one(incoming)
+        self._rest: Rest | None = None
+        self._read: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.direct = Direct(tools, lambda _, message: self._send(message))
 
     @property
@@ -98,29 +109,33 @@ class Early:
     def serve(self) -> Rest | None:
         """Serve until the SDK is needed, which is to have the rest; None at the end of input."""
         threading.Thread(target=self._expire, name="mcp-expiry", daemon=True).start()
-        chunks = self._incoming.messages()
-        for lines in chunks:
-            for index, line in enumerate(lines):
-                if not self._took(line):
-                    return Rest([*self._known, *lines[index:]], chunks, self._incoming)
-        until = time.monotonic() + GRACE_SECONDS
-        while not self.direct.is_idle and time.monotonic() < until:
-            time.sleep(_POLL_SECONDS)
-        return None
+        reader = Reader(self._lines, self._take, lambda: self._read.put(None))
+        threading.Thread(target=reader.read, name="mcp-in", daemon=True).start()
+        self._read.get()  # signals interrupt it
+        if self._rest is None:
+            until = time.monotonic() + GRACE_SECONDS
+            while not self.direct.is_idle and time.monotonic() < until:
+                time.sleep(_POLL_SECONDS)
+        return self._rest
 
     def _expire(self) -> None:
         while True:
             time.sleep(LOOK_SECONDS)
             self.direct.expire()
 
-    def _took(self, line: Line) -> bool:
+    def _take(self, line: Line) -> Work | None:
+        call = self.direct.call(line) if line is not None else None
+        if call is not None and not self.direct.runs(call.number):
+            return self.direct.start(call)
+        if not self._answered_here(line):
+            self._rest = Rest([*self._known, line], self._lines, self._incoming)
+            raise StopReading
+        return None
+
+    def _answered_here(self, line: Line) -> bool:
         """Deal with a message; false where that is the SDK's."""
         if line is None:
             return False
-        call = self.direct.call(line)
-        if call is not None and not self.direct.runs(call.number):
-            self.direct.start(call)
-            return True
         try:
             message = json.loads(line)
         except (ValueError, RecursionError):

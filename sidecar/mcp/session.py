@@ -25,7 +25,8 @@ from mcp_types import (
 
 from sidecar.mcp import wire
 from sidecar.mcp.direct import Direct, Tools
-from sidecar.mcp.early import GRACE_SECONDS, LOOK_SECONDS, Line
+from sidecar.mcp.early import GRACE_SECONDS, LOOK_SECONDS
+from sidecar.mcp.reading import Line, Work
 
 _BACKLOG = 64
 _POLL_SECONDS = 0.002
@@ -40,7 +41,7 @@ class Session:
 
     Answers to requests in ``answered``, and acknowledgements of those in ``acknowledged``, were
     given by somebody else already and are not sent. With ``tools`` and ``send_now``, which any
-    thread may call, plain calls of tools can be offered; ``earlier`` are those that were begun
+    thread may call, plain calls of tools can be taken; ``earlier`` are those that were begun
     before there was a session, and are answered by whoever began them.
     """
 
@@ -89,17 +90,16 @@ class Session:
             if self._direct.is_late():
                 await asyncio.to_thread(self._direct.expire)
 
-    def offer(self, line: Line) -> bool:
-        """Take a message that is a plain call, and let a thread answer it; else it is not taken.
+    def take(self, line: Line) -> tuple[bool, Work | None]:
+        """Whether a message is a plain call, which begins now, and what is left to do about it.
 
         For the one thread that reads the client's messages, while ``receive`` does not run.
         """
         call = self._direct.call(line) if self._direct is not None and line is not None else None
         if call is None or self._direct is None or self._is_in_use(call.number):
-            return False
+            return False, None
         self._in_use[call.number] = "tools/call"
-        self._direct.start(call)
-        return True
+        return True, self._direct.start(call)
 
     def _is_in_use(self, number: str | int) -> bool:
         return number in self._in_use or (self._earlier is not None and self._earlier.runs(number))

@@ -13,20 +13,21 @@ import signal
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import anyio
 from mcp.server import Server
 
 from sidecar.mcp.direct import Direct
-from sidecar.mcp.early import GRACE_SECONDS, Incoming, Sink
+from sidecar.mcp.early import GRACE_SECONDS, Incoming, Sink, one_by_one
+from sidecar.mcp.reading import Line, Reader, StopReading, Work
 from sidecar.mcp.server import McpServer
 from sidecar.mcp.session import Session
 
 log = logging.getLogger(__name__)
 
 _BACKLOG = 64
+_STOPPED = (RuntimeError, concurrent.futures.CancelledError, anyio.BrokenResourceError)
 
 
 def serve(
@@ -102,8 +103,8 @@ class Connection:
             earlier=self._earlier,
         )
         self._writer.start()
-        reader = partial(self._read_lines, session, asyncio.get_running_loop())
-        threading.Thread(target=reader, name="mcp-stdin", daemon=True).start()
+        reader = self._reader(session, asyncio.get_running_loop())
+        threading.Thread(target=reader.read, name="mcp-in", daemon=True).start()
         await session.serve(server)
 
     def finish(self) -> None:
@@ -112,15 +113,23 @@ class Connection:
             self._outgoing.put(None, timeout=GRACE_SECONDS)
             self._writer.join(GRACE_SECONDS)
 
-    def _read_lines(self, session: Session, loop: asyncio.AbstractEventLoop) -> None:
-        try:
-            for lines in self._incoming.messages():
-                for line in lines:
-                    if not session.offer(line):
-                        asyncio.run_coroutine_threadsafe(session.receive(line), loop).result()
-            asyncio.run_coroutine_threadsafe(session.end(), loop).result()
-        except (RuntimeError, concurrent.futures.CancelledError, anyio.BrokenResourceError):
-            log.debug("The server stopped before its input ended")
+    def _reader(self, session: Session, loop: asyncio.AbstractEventLoop) -> Reader:
+        def take(line: Line) -> Work | None:
+            taken, work = session.take(line)
+            try:
+                if not taken:
+                    asyncio.run_coroutine_threadsafe(session.receive(line), loop).result()
+            except _STOPPED:
+                raise StopReading from None
+            return work
+
+        def ended() -> None:
+            try:
+                asyncio.run_coroutine_threadsafe(session.end(), loop).result()
+            except _STOPPED:
+                log.debug("The server stopped before its input ended")
+
+        return Reader(one_by_one(self._incoming), take, ended)
 
     async def _send(self, message: bytes) -> None:
         line = self._incoming.outgoing(message)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from sidecar.mcp.calls import Answer
-from sidecar.mcp.direct import Direct
+from sidecar.mcp.direct import THREADS, Direct
 from tests.faces.wire import INITIALIZE, Wire
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "workspace"
@@ -78,6 +78,10 @@ class Tools:
         """Who asked for what."""
         self.go.wait(10)
         return Answer(f"{client}: {name}", arguments)
+
+    def is_quick(self, name: str) -> bool:
+        """Whether it does not wait."""
+        return name == "quick"
 
     def patience(self, _: dict[str, Any]) -> float:
         """Seconds until a call is late."""
@@ -221,3 +225,29 @@ def test_a_late_call_is_refused_once_and_its_answer_dropped():
     finished(connected)
     told = [sent["result"] for number, sent in connected.sent if number == 1]
     assert [(each["isError"], each["content"][0]["text"]) for each in told] == [(True, "t is late")]
+
+
+def test_a_quick_call_is_left_to_whoever_has_read_it():
+    connected = Connected().shake()
+    connected.tools.go.set()
+    call = connected.direct.call(params(name="quick"))
+    assert call is not None
+    work = connected.direct.start(call)
+    assert work is not None
+    assert connected.sent == []
+    work()
+    assert [number for number, _ in connected.sent] == [1]
+    assert connected.direct.is_idle
+
+
+def test_where_many_calls_take_long_a_quick_one_is_run_beside_too():
+    connected = Connected().shake()
+    for number in range(THREADS):
+        slow = connected.direct.call(line(id=number))
+        assert slow is not None
+        assert connected.direct.start(slow) is None
+    call = connected.direct.call(line(id="q", params={"name": "quick"}))
+    assert call is not None
+    assert connected.direct.start(call) is None
+    finished(connected)
+    assert len(connected.sent) == THREADS + 2

@@ -88,6 +88,10 @@ class Waiting:
         self.go.wait(30)
         return Answer(f"{client}: {name}", arguments)
 
+    def is_quick(self, _: str) -> bool:
+        """It waits."""
+        return False
+
     def patience(self, _: dict[str, Any]) -> float:
         """Seconds until a call is late."""
         return 60.0
