@@ -49,6 +49,8 @@ def user_directory(
     """
     folder = tmp_path_factory.mktemp("user")
     monkeypatch.setenv("SIDECAR_HOME", str(folder))
+    # Hypothesis and our other plugins cost every pytest that a test starts two seconds.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     yield folder
     for place in (folder / "run").glob("*"):
         link = seat.ask(Place("", str(place)), {"face": "stop"})

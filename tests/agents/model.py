@@ -218,7 +218,7 @@ def serving(script: Script, log: Path) -> Iterator[Model]:
     server = _Server(("127.0.0.1", 0), _Handler)
     server.model = model
     model.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
         yield model

@@ -150,7 +150,7 @@ def until(what: Callable[[], Any], about: Callable[[], object] = lambda: "") -> 
         if time.monotonic() > end:
             message = f"it did not come about: {about()}"
             raise AssertionError(message)
-        time.sleep(0.2)
+        time.sleep(0.05)
     return found
 
 

@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -45,11 +47,12 @@ def status_over_mcp(place: Place) -> dict:
 
 
 def test_a_due_schedule_runs_once_and_everybody_is_told(place: Place):
-    place.schedule(unit="minute", due_in=8)
+    place.schedule(unit="minute", due_in=3)
     assert place.sidecar("trust", "--schedules").returncode == 0
     serve = place.serve()
     try:
-        (first, *_) = until(lambda: [run for run in place.runs() if run.state in ENDED])
+        log = (place.tools / "serve.log").read_text
+        (first, *_) = until(lambda: [run for run in place.runs() if run.state in ENDED], log)
     finally:
         serve.send_signal(signal.SIGINT)
         code = serve.wait(60)
@@ -69,7 +72,7 @@ def test_a_due_schedule_runs_once_and_everybody_is_told(place: Place):
 
 def test_a_run_whose_sidecar_is_killed_is_taken_over_by_the_next(place: Place):
     place.order("hang", "succeed")
-    place.schedule(unit="hour", due_in=5)
+    place.schedule(unit="hour", due_in=2)
     assert place.sidecar("trust", "--schedules").returncode == 0
     killed = place.serve()
     until(lambda: place.starts, (place.tools / "serve.log").read_text)
@@ -107,34 +110,58 @@ def test_nothing_runs_before_a_person_agreed_and_then_without_a_restart(place: P
     assert [started for started, _ in place.starts] == [run.run_id]
 
 
-def test_run_shows_the_events_and_its_exit_code_tells(place: Place):
+@dataclass(frozen=True)
+class ByHand:
+    """What a person's commands answered, one after the other, in one workspace."""
+
+    waits: CompletedProcess[str]
+    done: CompletedProcess[str]
+    failed: CompletedProcess[str]
+    idle: CompletedProcess[str]
+    unknown: CompletedProcess[str]
+    starts: int
+    held_back: CompletedProcess[str]
+    resumed: CompletedProcess[str]
+    again: CompletedProcess[str]
+    released: CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def by_hand(tmp_path_factory: pytest.TempPathFactory) -> ByHand:
+    """A run that waits, one that succeeds, and one that fails until it is given up.
+
+    Made once, because the pauses before the second and the third attempt are the product's own.
+    """
+    place = Place.make(tmp_path_factory.mktemp("by-hand"))
     place.schedule(unit="hour", due_in=3000)
     place.order("succeed", "fail")
-
-    waits = place.sidecar("run", "Build")
-    done = place.sidecar("run", "Build", "--trust")
-    failed = place.sidecar("run", "1", SIDECAR_TRUST="1")
-    idle = place.sidecar("run", "--due", "--trust")
-    unknown = place.sidecar("run", "Biuld")
-
-    assert (waits.returncode, done.returncode, idle.returncode) == (3, 0, 0)
-    assert "start 1: succeed" in done.stdout
-    assert "Nothing is due." in idle.stdout
-    assert failed.returncode == 1
-    assert "start 2: fail" in failed.stdout
-    assert (unknown.returncode, len(place.starts)) == (2, 4)
-    assert "There is no schedule `Biuld`" in unknown.stderr
+    return ByHand(
+        waits=place.sidecar("run", "Build"),
+        done=place.sidecar("run", "Build", "--trust"),
+        failed=place.sidecar("run", "1", SIDECAR_TRUST="1"),
+        idle=place.sidecar("run", "--due", "--trust"),
+        unknown=place.sidecar("run", "Biuld"),
+        starts=len(place.starts),
+        held_back=place.sidecar("next"),
+        resumed=place.sidecar("resume", "Build"),
+        again=place.sidecar("resume", "Build"),
+        released=place.sidecar("next"),
+    )
 
 
-def test_a_schedule_given_up_is_resumed_by_a_person(place: Place):
-    place.schedule(unit="hour", due_in=3000)
-    place.order("fail")
-    place.sidecar("run", "Build", "--trust")
+def test_run_shows_the_events_and_its_exit_code_tells(by_hand: ByHand):
+    codes = (by_hand.waits.returncode, by_hand.done.returncode, by_hand.idle.returncode)
+    assert codes == (3, 0, 0)
+    assert "start 1: succeed" in by_hand.done.stdout
+    assert "Nothing is due." in by_hand.idle.stdout
+    assert by_hand.failed.returncode == 1
+    assert "start 2: fail" in by_hand.failed.stdout
+    assert (by_hand.unknown.returncode, by_hand.starts) == (2, 4)
+    assert "There is no schedule `Biuld`" in by_hand.unknown.stderr
 
-    held_back = place.sidecar("next")
-    resumed, again = (place.sidecar("resume", "Build") for _ in range(2))
 
-    assert "Build: suspended" in held_back.stdout
-    assert "held back since" in resumed.stdout
-    assert "nothing held it back" in again.stdout
-    assert "suspended" not in place.sidecar("next").stdout
+def test_a_schedule_given_up_is_resumed_by_a_person(by_hand: ByHand):
+    assert "Build: suspended" in by_hand.held_back.stdout
+    assert "held back since" in by_hand.resumed.stdout
+    assert "nothing held it back" in by_hand.again.stdout
+    assert "suspended" not in by_hand.released.stdout

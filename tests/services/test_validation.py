@@ -148,14 +148,18 @@ def test_a_keyword_chooses_tests(project: Context):
 
 def test_a_long_run_returns_a_handle_is_alone_and_can_be_cancelled(project: Context):
     (project.workspace.root / "test_it.py").write_text(
-        "import time\ndef test_long():\n    time.sleep(300)\n"
+        "import pathlib, time\ndef test_long():\n"
+        "    pathlib.Path(__file__).with_name('begun').touch()\n    time.sleep(300)\n"
     )
     context = trusted(project)
 
     first = call(context, validation_type="tests", wait_seconds=0)
     with pytest.raises(SidecarError) as busy:
         call(context, validation_type="tests", wait_seconds=0)
-    time.sleep(3)  # so that the test itself is running
+    deadline = time.monotonic() + 60
+    while not (project.workspace.root / "begun").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     last = call(context, run_id=first.run_id, cancel=True)
 
     assert first.status == "running"

@@ -81,10 +81,8 @@ def harness(tmp_path: Path) -> Callable[..., Answer]:
         plugins: bool = False,
     ) -> Answer:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
-        if not plugins:
-            kept["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = (
-                "1"  # each of them costs every child its import
-            )
+        if not plugins:  # each of them costs every child its import
+            kept["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         out = tmp_path / "report.json"
         out.unlink(missing_ok=True)
         chosen = [f"--category={category}"] if category else []
