@@ -188,7 +188,85 @@ async function typeAtOnce(window, agent) {
   step(`typed during ${rounds} of ${rounds} changes: ${made.editor} made, ${made.refused} refused, nothing lost`);
 }
 
+async function byName(window) {
+  const found = {};
+  for (const [file, count] of Object.entries(await window.problemCounts())) {
+    found[path.basename(file)] = (found[path.basename(file)] ?? 0) + count;
+  }
+  return found;
+}
+
+/** Each file's problems once, whichever folders are open. */
+async function listedOnce(window, expected, when) {
+  await eventually(`Problems ${when}`, async () => differences(expected, await byName(window)));
+  await window.page.waitForTimeout(plan.settle);
+  const wrong = differences(expected, await byName(window));
+  expect(wrong === undefined, `Problems ${when}: ${wrong}`);
+  step(`${when}: ${Object.entries(expected).map(([file, count]) => `${file} ${count}`).join(", ")}`);
+}
+
+async function toReadUnsaved(agent, file, text) {
+  await eventually(`what the agent reads in ${file}`, async () => {
+    const read = await agent.call("read_project_file", { file_path: file });
+    return read.source === "editor" && read.content === text ? undefined : JSON.stringify(read);
+  });
+}
+
+async function typeInSecondFolder(window, agents) {
+  const { modes, problems } = plan;
+  await window.openFile("second/.roomodes");
+  await window.goToEndOfLine(modes.line, 0);
+  await window.page.keyboard.type(modes.text);
+  await listedOnce(window, problems.typed, "with a mistake typed in the second folder");
+  expect((await window.problemTexts()).some((text) => text.includes(modes.mistake)), "the mistake");
+  await toReadUnsaved(agents.second, ".roomodes", modes.typed);
+  const other = await agents.first.call("read_project_file", { file_path: "task_timing.tsv" });
+  expect(other.source === "disk", "the first folder's agent was told of an editor");
+  await window.picture("folders");
+  step("the second folder's agent sees what is typed there");
+}
+
+async function openFolderWithin(window, agents) {
+  const { plan: todo, problems } = plan;
+  await window.openFile("second/inner/TODO.md");
+  await listedOnce(window, problems.inner, "with a file in a folder within open");
+  writeFileSync(plan.folder, JSON.stringify({ folders: plan.more }));
+  await window.goToEndOfLine(todo.line, 0);
+  await window.page.keyboard.type(todo.text);
+  await toReadUnsaved(agents.inner, "TODO.md", todo.typed);
+  await listedOnce(window, problems.inner, "with that folder opened as one of its own");
+  writeFileSync(plan.folder, JSON.stringify({ folders: plan.folders }));
+  await toReadUnsaved(agents.second, "inner/TODO.md", todo.typed);
+  await listedOnce(window, problems.inner, "with it closed again");
+}
+
+/** The sidecars' command is one for all folders; the file's own sidecar executes it. */
+async function runTestOfSecondFolder(window) {
+  writeFileSync(plan.machineSettings, JSON.stringify({ "sidecar.testLenses": true }));
+  await window.openFile("second/test_one.py");
+  await window.lens("run").click();
+  await window.notification("sidecar trust").waitFor();
+  await window.picture("folders-lens");
+  step("a test of the second folder is asked for by its lens, and needs consent there");
+}
+
 const SCENARIOS = {
+  async folders(window) {
+    const agents = {};
+    for (const [name, folder] of Object.entries(plan.agents)) {
+      agents[name] = await Agent.start(folder);
+    }
+    await window.openFile("first/task_timing.tsv");
+    await window.squiggles();
+    await window.showProblems();
+    await listedOnce(window, plan.problems.saved, "with two folders open");
+    await typeInSecondFolder(window, agents);
+    await runTestOfSecondFolder(window);
+    await openFolderWithin(window, agents);
+    await window.picture("folder-within");
+    Object.values(agents).forEach((agent) => agent.end());
+  },
+
   async unsaved(window) {
     const agent = await Agent.start(plan.folder);
     await typeMistake(window, agent);

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +205,51 @@ def unsaved(scratch: Path, package: Path, pictures: Path) -> bool:
     )
 
 
+def folders(scratch: Path, package: Path, pictures: Path) -> bool:
+    """Two folders, then one within the second: each one's agents see what is typed there."""
+    run = prepared("folders", scratch / "folders", package, pictures)
+    home = run.folder.parent
+    first, second, inner = home / "first", home / "second", home / "second" / "inner"
+    for folder in (first, second, inner):
+        folder.mkdir()
+    (first / "task_timing.tsv").write_text("timestamp\ttask\nno date\n", "utf-8")
+    shutil.copyfile(EXAMPLE / ".roomodes", second / ".roomodes")
+    (second / "test_one.py").write_text("def test_one():\n    assert True\n", "utf-8")
+    (inner / "TODO.md").write_text("# TODO\n- [] one\n", "utf-8")
+    modes = (second / ".roomodes").read_text("utf-8")
+    todo = (inner / "TODO.md").read_text("utf-8")
+    typed = modes.replace("      - edit\n", "      - editx\n", 1)
+    line = modes[: modes.index("      - edit\n")].count("\n") + 1
+    saved = counts(check(first, run.environment)) | _root_counts(second, run.environment)
+    (second / ".roomodes").write_text(typed, "utf-8")
+    broken = {**saved, **_root_counts(second, run.environment)}
+    (second / ".roomodes").write_text(modes, "utf-8")
+    opened = [{"path": str(folder)} for folder in (first, second)]
+    file = home / "loop.code-workspace"
+    file.write_text(json.dumps({"folders": opened}), "utf-8")
+    return replace(run, folder=file).drive(
+        "--disable-workspace-trust",
+        str(file),
+        agents={"first": str(first), "second": str(second), "inner": str(inner)},
+        modes={"line": line, "text": "x", "typed": typed, "mistake": "editx"},
+        plan={"line": 2, "text": " more", "typed": todo.replace("one", "one more")},
+        problems={
+            "saved": saved,
+            "typed": broken,
+            "inner": {**broken, **counts(check(inner, run.environment))},
+        },
+        folders=opened,
+        more=[*opened, {"path": str(inner)}],
+        settle=SETTLE,
+    )
+
+
+def _root_counts(folder: Path, environment: Mapping[str, str]) -> dict[str, int]:
+    """The problems of a folder's own files: those below are listed when they are opened."""
+    found = counts(check(folder, environment))
+    return {path: count for path, count in found.items() if "/" not in path}
+
+
 def hostile(scratch: Path, package: Path, pictures: Path, *, trusted: bool) -> bool:
     """A clone full of traps: its files are diagnosed, nothing of it is executed."""
     name = "trusted" if trusted else "restricted"
@@ -242,6 +287,7 @@ def prepared(name: str, scratch: Path, package: Path, pictures: Path) -> Run:
 SCENARIOS = {
     "diagnose": diagnose,
     "unsaved": unsaved,
+    "folders": folders,
     "restricted": lambda *where: hostile(*where, trusted=False),
     "trusted": lambda *where: hostile(*where, trusted=True),
 }

@@ -12,10 +12,12 @@ export class Workbench {
     mkdirSync(pictures, { recursive: true });
   }
 
+  /** Opens a folder, or the folders that a `.code-workspace` file names. */
   static async open(browser, address, folder, pictures) {
     const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
     page.setDefaultTimeout(PATIENCE);
-    await page.goto(`${address}/?folder=${encodeURIComponent(folder)}`);
+    const what = folder.endsWith(".code-workspace") ? "workspace" : "folder";
+    await page.goto(`${address}/?${what}=${encodeURIComponent(folder)}`);
     await page.locator(".explorer-folders-view .monaco-list-row").first().waitFor();
     return new Workbench(page, pictures);
   }
@@ -172,6 +174,11 @@ export class Workbench {
   /** Its text and its tooltip, as a screen reader has them. */
   async statusText() {
     return (await this.statusItem().getAttribute("aria-label")).replaceAll(/\s+/g, " ").trim();
+  }
+
+  /** The first lens above the text that offers this. */
+  lens(text) {
+    return this.page.locator(".codelens-decoration a").filter({ hasText: text }).first();
   }
 
   notification(text) {

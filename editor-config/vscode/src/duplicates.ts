@@ -9,14 +9,17 @@ const JSON_SYNTAX = "SC003";
  *
  * Only in an open editor, where that support looks; the quick fixes are offered all the same.
  */
-export const middleware: Middleware = {
-  provideDiagnostics: async (document, previousResultId, token, next) => {
-    const report = await next(document, previousResultId, token);
-    if (!isFull(report) || !checkedByVSCode(document)) {
-      return report;
-    }
-    return { ...report, items: report.items.filter((item) => codeOf(item) !== JSON_SYNTAX) };
-  },
+export const leaveJsonToVSCode: NonNullable<Middleware["provideDiagnostics"]> = async (
+  document,
+  previousResultId,
+  token,
+  next,
+) => {
+  const report = await next(document, previousResultId, token);
+  if (!isFull(report) || !checkedByVSCode(document)) {
+    return report;
+  }
+  return { ...report, items: report.items.filter((item) => codeOf(item) !== JSON_SYNTAX) };
 };
 
 function isFull(

@@ -16,12 +16,17 @@ const AGENT_FILES = [
 /** All files the sidecar reads, wherever they lie; other tools keep a `TODO.md` too. */
 const PATTERNS = [...AGENT_FILES, "TODO.md"].map((name) => `**/${name}`);
 
-/** By pattern, not by language: a language of our own would take the files from YAML users. */
-export const DOCUMENTS: DocumentFilter[] = PATTERNS.map((pattern) => ({ scheme: "file", pattern }));
-
-/** The files of which the sidecar is told; Python files for those who want lenses above tests. */
-export function documents(testLenses: boolean): DocumentFilter[] {
-  return testLenses ? [...DOCUMENTS, { scheme: "file", language: "python" }] : DOCUMENTS;
+/**
+ * The files of which a sidecar is told: those of one folder, by its address, else any on the disk.
+ *
+ * By pattern, not by language: a language of our own would take the files from YAML users. Python
+ * files are for those who want lenses above tests.
+ */
+export function documents(testLenses: boolean, folder?: string): DocumentFilter[] {
+  const within = (pattern: string) => (folder === undefined ? pattern : { baseUri: folder, pattern });
+  const ours = PATTERNS.map((pattern) => ({ scheme: "file", pattern: within(pattern) }));
+  const python = { scheme: "file", language: "python", pattern: within("**/*") };
+  return testLenses ? [...ours, python] : ours;
 }
 
 /** One of these at the root of a folder makes it an agent's workspace. */

@@ -1,24 +1,34 @@
 import type { Readable } from "node:stream";
 import { createInterface } from "node:readline";
 import * as vscode from "vscode";
-import { type Executable, LanguageClient, State } from "vscode-languageclient/node";
+import { type Executable, State } from "vscode-languageclient/node";
 
+import { FolderClient, middlewareOf } from "./client.ts";
 import { findProgram, searchPath } from "./command.ts";
-import { middleware } from "./duplicates.ts";
 import { documents } from "./files.ts";
-import type { Status } from "./status.ts";
+import type { State as SidecarState } from "./state.ts";
 
-/** The one language server of a window: started once, restarted on demand, stopped with the window. */
-export class Session implements vscode.Disposable {
-  private client: LanguageClient | undefined;
+/** What a session tells the window. */
+export interface Window {
+  /** Where the extension lies. */
+  readonly home: string;
+  readonly output: vscode.LogOutputChannel;
+  /** Says how the session stands now. */
+  show(state: SidecarState): void;
+  /** Says why it does not. */
+  fail(reason: string): void;
+}
+
+/** One folder's language server: started once, restarted on demand, stopped with the folder. */
+export class Session {
+  private client: FolderClient | undefined;
   private attempted = false;
   /** Starts and stops follow one another, however fast they are asked for. */
   private turn: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly folder: string,
-    private readonly output: vscode.LogOutputChannel,
-    private readonly status: Status,
+    private readonly window: Window,
+    private readonly folder: vscode.WorkspaceFolder | undefined,
   ) {}
 
   /** Whether a start was tried: a missing program is reported once, not with each file. */
@@ -45,8 +55,9 @@ export class Session implements vscode.Disposable {
     return this.inTurn(() => this.end());
   }
 
-  dispose(): void {
-    void this.stop();
+  /** Lets the server execute a command; nothing where there is none. */
+  async execute(command: string, words: unknown[]): Promise<unknown> {
+    return this.client?.execute(command, words);
   }
 
   private inTurn(step: () => Promise<void>): Promise<void> {
@@ -66,10 +77,10 @@ export class Session implements vscode.Disposable {
       command: program,
       args: [...command.slice(1), "lsp"],
       // Neither the current folder nor Python's module path may be the workspace.
-      options: { cwd: this.folder, env: { PYTHONSAFEPATH: "1" } },
+      options: { cwd: this.window.home, env: { PYTHONSAFEPATH: "1" } },
     };
-    this.output.info(`Starting ${[program, ...(executable.args ?? [])].join(" ")}`);
-    this.status.show({ kind: "starting" });
+    this.window.output.info(`Starting ${[program, ...(executable.args ?? [])].join(" ")}`);
+    this.window.show({ kind: "starting" });
     const client = this.connect(executable);
     this.client = client;
     try {
@@ -79,14 +90,20 @@ export class Session implements vscode.Disposable {
     }
   }
 
-  private connect(executable: Executable): LanguageClient {
+  private connect(executable: Executable): FolderClient {
+    const { folder } = this;
     const testLenses = wantsTestLenses();
-    const client = new LanguageClient("sidecar", "Sidecar", executable, {
-      documentSelector: documents(testLenses),
+    const logged = (stream: Readable, output: vscode.LogOutputChannel): void => {
+      const from = (vscode.workspace.workspaceFolders?.length ?? 0) > 1 ? `${folder?.name}: ` : "";
+      createInterface({ input: stream }).on("line", (line) => output.info(`${from}${line}`));
+    };
+    const client = new FolderClient("sidecar", "Sidecar", executable, {
+      documentSelector: documents(testLenses, folder?.uri.toString()),
+      ...(folder === undefined ? {} : { workspaceFolder: folder }),
       // Left out when off, so that the workspace's own settings file can decide.
       ...(testLenses ? { initializationOptions: { test_lenses: true } } : {}),
-      outputChannel: this.output,
-      middleware,
+      outputChannel: this.window.output,
+      middleware: middlewareOf(folder),
       stdioOptions: { stdout: logged, stderr: logged },
     });
     client.onDidChangeState(({ newState }) => {
@@ -94,11 +111,11 @@ export class Session implements vscode.Disposable {
         return;
       }
       if (newState === State.Running) {
-        this.status.show({ kind: "running" });
+        this.window.show({ kind: "running" });
       } else if (newState === State.Starting) {
-        this.status.show({ kind: "starting" });
+        this.window.show({ kind: "starting" });
       } else {
-        this.status.show({ kind: "failed", reason: "The sidecar has ended." });
+        this.window.show({ kind: "failed", reason: "The sidecar has ended." });
       }
     });
     return client;
@@ -107,11 +124,11 @@ export class Session implements vscode.Disposable {
   private async end(): Promise<void> {
     const client = this.client;
     this.client = undefined;
-    this.status.show({ kind: "stopped" });
+    this.window.show({ kind: "stopped" });
     try {
       await client?.dispose();
     } catch (error) {
-      this.output.warn(`The sidecar did not end in order: ${messageOf(error)}`);
+      this.window.output.warn(`The sidecar did not end in order: ${messageOf(error)}`);
     }
   }
 
@@ -126,17 +143,9 @@ export class Session implements vscode.Disposable {
   }
 
   private reportFailure(reason: string): void {
-    this.output.error(reason);
-    this.status.show({ kind: "failed", reason });
-    const settings = "Open Settings";
-    const output = "Show Output";
-    void vscode.window.showErrorMessage(reason, settings, output).then((choice) => {
-      if (choice === settings) {
-        void vscode.commands.executeCommand("workbench.action.openSettings", "sidecar.command");
-      } else if (choice === output) {
-        this.output.show(true);
-      }
-    });
+    this.window.output.error(reason);
+    this.window.show({ kind: "failed", reason });
+    this.window.fail(reason);
   }
 }
 
@@ -150,10 +159,6 @@ function configuredCommand(): readonly string[] {
   const value = found?.globalValue ?? found?.defaultValue;
   const words = Array.isArray(value) ? value : [];
   return words.length > 0 && words.every((word) => typeof word === "string") ? words : ["sidecar"];
-}
-
-function logged(stream: Readable, output: vscode.LogOutputChannel): void {
-  createInterface({ input: stream }).on("line", (line) => output.info(line));
 }
 
 function messageOf(error: unknown): string {

@@ -1,10 +1,6 @@
 import * as vscode from "vscode";
 
-export type State =
-  | { readonly kind: "stopped" }
-  | { readonly kind: "starting" }
-  | { readonly kind: "running" }
-  | { readonly kind: "failed"; readonly reason: string };
+import type { State } from "./state.ts";
 
 /** What the sidecar puts into the `source` of each of its diagnostics. */
 const SOURCE = "sidecar";
