@@ -9,6 +9,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sidecar.channel.frames import END, MESSAGE, frame, frames
 from sidecar.host.agents import Agents
 from sidecar.host.link import ChannelLink
@@ -50,26 +52,36 @@ class Channel:
         assert not self.serving.is_alive()
 
 
-def answering_threads() -> set[threading.Thread]:
-    """The threads that answer direct calls in this process."""
-    return {each for each in threading.enumerate() if each.name.startswith("call-")}
+def threads(name: str) -> set[threading.Thread]:
+    """The threads of this process that are named so."""
+    return {each for each in threading.enumerate() if each.name.startswith(name)}
 
 
-def test_a_plain_call_over_the_socket_is_answered_by_a_thread_of_its_own(example_workspace: Path):
-    before = answering_threads()
+READ = {"name": "get_todo_status", "arguments": {"limit": 2}}
+WRITE = {
+    "name": "write_project_file",
+    "arguments": {"file_path": "new.txt", "content": "x", "dry_run": True},
+}
+
+
+@pytest.mark.parametrize(("call", "beside", "watch"), [(READ, 0, 1), (WRITE, 1, 0)])
+def test_a_plain_call_is_answered_past_the_sdk_by_who_has_read_it_or_beside_if_it_writes(
+    example_workspace: Path, call: dict[str, Any], beside: int, watch: int
+):
+    before, watched = threads("call-"), threads("mcp-watch")
     channel = Channel(example_workspace)
     channel.send(id=0, method="initialize", params=INITIALIZE)
     assert channel.receive()["id"] == 0
     channel.send(method="notifications/initialized")
-    call = {"name": "get_todo_status", "arguments": {"limit": 2}}
 
     channel.send(id=1, method="tools/call", params={**call, "_meta": {"progressToken": "p"}})
     by_the_sdk = channel.receive()
-    assert answering_threads() == before
+    assert (threads("call-"), threads("mcp-watch")) == (before, watched)
     channel.send(id=1, method="tools/call", params=call)
     direct = channel.receive()
 
-    assert len(answering_threads() - before) == 1
+    assert len(threads("call-") - before) == beside
+    assert len(threads("mcp-watch") - watched) == watch
     for answer in (by_the_sdk, direct):
         answer["result"]["structuredContent"].pop("timestamp")
     assert direct == by_the_sdk
