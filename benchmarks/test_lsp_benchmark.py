@@ -46,7 +46,7 @@ def test_keystroke_to_findings_of_2003_lines(benchmark: Any, client: against.Cli
     def keystroke(letter: str, expected: int) -> None:
         client.type(client.line, 8, letter, expected)
 
-    benchmark.pedantic(keystroke, setup=pause, rounds=20)
+    benchmark.pedantic(keystroke, setup=pause, rounds=10)
 
 
 def test_keystroke_beside_yaml_language_server(benchmark: Any) -> None:

@@ -15,6 +15,8 @@ import grimp
 import pytest
 import yaml
 
+from validation.plan import load
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 STDLIB = sys.stdlib_module_names
 # The one file that runs inside a project's own Python may use what it finds there.
@@ -171,6 +173,16 @@ def test_the_project_validates_itself_by_a_plan_that_can_be_read():
     assert done.returncode == 0, done.stderr
     assert {"lint", "types", "import contracts", "tests", "tool functionality", "transports",
             "Python 3.11", "Python 3.12", "Python 3.13", "editors"} <= listed  # fmt: skip
+
+
+def test_what_the_main_tests_leave_out_another_stage_runs():
+    plan = load(REPOSITORY)
+    tests = [stage for stage in plan.stages if stage.sorts]
+    (main,) = (stage for stage in tests if stage.lane == "main")
+    beside = {word for stage in tests if stage.lane == "beside" for word in stage.argv}
+
+    assert {word.removeprefix("--ignore=") for word in main.argv if "ignore" in word} == beside
+    assert all((REPOSITORY / path).exists() for path in beside)
 
 
 def test_what_needs_more_than_python_is_left_to_the_full_run():
