@@ -88,6 +88,19 @@ class RunRecord:
         return self.request.run_id
 
 
+@dataclass(frozen=True, slots=True)
+class Executing:
+    """Who executes a workspace's schedules: the process that lives and decides about its slots.
+
+    ``kind`` says what started it, `serve` or `channel`; ``process`` is its name as a run's holder.
+    """
+
+    process: str
+    host: str
+    kind: str
+    since: datetime
+
+
 def slot_run_id(workspace: str, schedule_id: str, slot: datetime) -> str:
     """The id of a slot's run: whoever asks for the same slot asks for the same run."""
     return f"{workspace}:{schedule_id}@{slot:%Y-%m-%dT%H:%M:%S}.{slot.microsecond // 1000:03d}Z"

@@ -15,9 +15,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from sidecar.domain.run import RunRecord, RunRequest, RunState
+from sidecar.domain.run import Executing, RunRecord, RunRequest, RunState
 from sidecar.engine import run_table
-from sidecar.engine.claimed_root import claim_root
+from sidecar.engine.claimed_root import Claimant, claim_root, leading
 from sidecar.engine.clock import Clock
 from sidecar.engine.database import Database, Session
 from sidecar.engine.run_json import milliseconds
@@ -54,10 +54,8 @@ class DurableQueue:
         self._database = database
         self._clock = clock or Clock()
         self._changed = changed
-        self.executor = new_executor()
-        self._worker = Worker(
-            database, self.executor, self._clock, concurrent_runs, delay, self._wake
-        )
+        self.name = new_executor()
+        self._worker = Worker(database, self.name, self._clock, concurrent_runs, delay, self._wake)
         self._guard = threading.Lock()
         self._listening = False
 
@@ -107,14 +105,20 @@ class DurableQueue:
                 self._listening = True
                 self._database.listen(self._wake)
 
-    def execute_at(self, workspace: str, root: Path) -> None:
+    def execute_at(self, workspace: str, root: Path, kind: str = "serve") -> None:
         """Say that this process executes a workspace in a folder, before it works on its runs.
 
-        Raises E_CONFLICT where a live process executes the same id in another folder.
+        ``kind`` says what started it. Raises E_CONFLICT where a live process executes the same id
+        in another folder.
         """
         self.listen()
         self._worker.appear()
-        claim_root(self._database, self.executor, workspace, root)
+        claimant = Claimant(self.name, kind, self._now())
+        claim_root(self._database, claimant, workspace, root)
+
+    def executor(self, workspace: str) -> Executing | None:
+        """Who executes the workspace's schedules, None where nobody does."""
+        return leading(self._database, workspace)
 
     def work(self, work: Work, *, workspace: str | None = None) -> None:
         """Start to work on the runs of one workspace, or of every one that has no other work."""

@@ -32,19 +32,21 @@ _LOG = logging.getLogger(__name__)
 class Executor:
     """Executes one workspace for as long as this process is the one that does; ``start`` to wait.
 
-    ``tell`` is told in a sentence, once, why this process cannot though it is its turn, and when
-    it can after all.
+    ``kind`` says what started it. ``tell`` is told in a sentence, once, why this process cannot
+    though it is its turn, and when it can after all.
     """
 
     def __init__(
         self,
         context: Context,
         *,
+        kind: str = "serve",
         tell: Callable[[str], None] = _LOG.warning,
     ) -> None:
         self._scheduler: Scheduler | None = None
         self._queue = opened(context, self.wake)
         self.context = replace(context, queue=self._queue)
+        self._kind = kind
         self._tell = tell
         self._hindrance = ""
         root, user = context.workspace.root, context.workspace.user
@@ -80,7 +82,7 @@ class Executor:
             if self._ended:
                 return
             root = self.context.workspace.root
-            self._queue.execute_at(workspace_id(self.context), root)
+            self._queue.execute_at(workspace_id(self.context), root, self._kind)
             current = _working(self._queue, self.context)
             source = _Source(self.context, self._seen_agent, current=current)
             self._scheduler = Scheduler(source, self._queue)
@@ -120,7 +122,7 @@ def executed(
     if not executes(context.settings, explicit=explicit):
         yield context
         return
-    executor = Executor(context, tell=tell)
+    executor = Executor(context, kind="serve" if explicit else "channel", tell=tell)
     executor.start()
     try:
         yield executor.context

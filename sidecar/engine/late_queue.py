@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from sidecar.domain.errors import ErrorCode, SidecarError
-from sidecar.domain.run import RunRecord, RunRequest, RunState
+from sidecar.domain.run import Executing, RunRecord, RunRequest, RunState
 from sidecar.engine.database import Database
 from sidecar.engine.durable_queue import DurableQueue
 from sidecar.engine.sqlite_database import SqliteDatabase
@@ -94,6 +94,10 @@ class LateQueue:
     def settle(self, run_id: str, state: RunState, *, reason: str = "", result: str = "") -> bool:
         """Move a run that waits for somebody outside; False where it does not, or no longer."""
         return self._queue.settle(run_id, state, reason=reason, result=result)
+
+    def executor(self, workspace: str) -> Executing | None:
+        """Who executes the workspace's schedules, None where nobody does."""
+        return self._queue.executor(workspace)
 
     def close(self) -> None:
         """Release the database, if it was opened."""

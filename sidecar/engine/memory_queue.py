@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sidecar.domain.errors import SidecarError
-from sidecar.domain.run import ENDED, RunRecord, RunRequest, RunState
+from sidecar.domain.run import ENDED, Executing, RunRecord, RunRequest, RunState
 from sidecar.engine.progress import ATTEMPTS, STATES
 from sidecar.engine.run_json import to_dict
 from sidecar.engine.run_table import OUTSIDE, RANKS
@@ -90,6 +90,11 @@ class MemoryQueue:
     def settle(self, run_id: str, state: RunState, *, reason: str = "", result: str = "") -> bool:
         """Move a run that waits for somebody outside; False where it does not."""
         return self._end(run_id, OUTSIDE, state, reason, result)
+
+    def executor(self, workspace: str) -> Executing | None:
+        """Nobody: whoever has this queue looks by itself."""
+        del workspace
+        return None
 
     def _end(
         self,

@@ -39,9 +39,9 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS runs_subject ON runs (workspace, subject, sequence)",
     """CREATE TABLE IF NOT EXISTS turns (
   workspace TEXT NOT NULL PRIMARY KEY, started BIGINT NOT NULL)""",
-    """CREATE TABLE IF NOT EXISTS leaders (
+    """CREATE TABLE IF NOT EXISTS executing (
   workspace TEXT NOT NULL PRIMARY KEY, place TEXT NOT NULL, executor TEXT NOT NULL,
-  host TEXT NOT NULL)""",
+  host TEXT NOT NULL, kind TEXT NOT NULL, since BIGINT NOT NULL)""",
 )
 _RECORD = (
     "request, state, attempts, holder, created, started, ended, reason, result, facts,"

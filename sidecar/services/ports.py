@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from sidecar.domain.edit import Edit
-from sidecar.domain.run import RunRecord, RunRequest, RunState
+from sidecar.domain.run import Executing, RunRecord, RunRequest, RunState
 from sidecar.workspace.overlays import Overlay
 
 
@@ -45,6 +45,9 @@ class RunQueue(Protocol):
 
         QUEUED lets it be worked on instead.
         """
+
+    def executor(self, workspace: str) -> Executing | None:
+        """Who executes the workspace's schedules, None where nobody does."""
 
 
 class OpenEditors(Protocol):

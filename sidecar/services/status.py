@@ -6,9 +6,8 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,19 +15,19 @@ from pydantic import BaseModel, Field
 
 from sidecar import __version__
 from sidecar.domain.errors import SidecarError
-from sidecar.domain.finding import Severity
 from sidecar.domain.kind import Kind
 from sidecar.domain.memory import MemoryFile
 from sidecar.domain.project import Project
 from sidecar.domain.run import RunState
 from sidecar.services import failures, suspensions
 from sidecar.services.context import Context
-from sidecar.services.diagnosis import FileReport, diagnose_path
 from sidecar.services.escalation import escalations
+from sidecar.services.health import Check, FileHealth, Health, Report, file_check
 from sidecar.services.programs import versions
 from sidecar.services.project import load_project
 from sidecar.services.run_requests import OPEN as OPEN_RUNS
 from sidecar.services.run_requests import workspace_id
+from sidecar.services.schedule_plan import stamp
 from sidecar.services.schedules import ScheduleQuery, get_schedule_status
 from sidecar.services.task_queue import TaskQueue
 from sidecar.services.timing import TimeQuery, get_time_tracking
@@ -37,7 +36,6 @@ from sidecar.services.tool import Category, Request, Result, tool
 LOW_DISK_BYTES = 200_000_000
 MAX_LISTED = 50
 
-Health = Literal["ok", "warning", "error", "timed out"]
 Overall = Literal["healthy", "degraded", "unhealthy"]
 
 
@@ -50,20 +48,6 @@ class SystemStatusRequest(Request):
     check_external_dependencies: Annotated[
         bool, Field(description="Versions of git, rg, node, python3")
     ] = False
-
-
-class FileHealth(BaseModel):
-    """One state file as it is now."""
-
-    kind: str
-    path: str
-    status: Health
-    size: int | None = None
-    age_seconds: int | None = None
-    locked: bool = False
-    errors: int = 0
-    warnings: int = 0
-    problem: str | None = None
 
 
 class CheckTime(BaseModel):
@@ -102,32 +86,9 @@ class SystemStatusResult(Result):
         return "\n".join(lines)
 
 
-@dataclass
-class _Report:
-    """What one check found."""
-
-    status: Health = "ok"
-    reasons: list[str] = field(default_factory=list)
-    values: dict[str, Any] = field(default_factory=dict)
-    file: FileHealth | None = None
-
-    def warn(self, reason: str) -> None:
-        """Note what a person should look at."""
-        self.status = "warning" if self.status == "ok" else self.status
-        self.reasons.append(reason)
-
-    def fail(self, reason: str) -> None:
-        """Note what does not work."""
-        self.status = "error"
-        self.reasons.append(reason)
-
-
-_Check = Callable[[Context, Project], _Report]
-
-
 @tool(title="System status", category=Category.DEVELOPMENT, read_only=True)
 def get_system_status(context: Context, request: SystemStatusRequest) -> SystemStatusResult:
-    """Report the health of state files, schedules, tasks, queue, memory and process.
+    """Report the health of state files, schedules and their executor, tasks, queue and process.
 
     Example:
         {}
@@ -136,9 +97,9 @@ def get_system_status(context: Context, request: SystemStatusRequest) -> SystemS
         {"success": true, "status": "healthy"}
     """
     project = load_project(context.workspace, context.settings, context.clock())
-    checks: dict[str, _Check] = {}
+    checks: dict[str, Check] = {}
     if request.include_file_health:
-        checks |= {kind.value: _file_check(kind) for kind in Kind}
+        checks |= {kind.value: file_check(kind) for kind in Kind}
     if request.include_orchestrator_status:
         checks |= _ORCHESTRATOR
     if request.include_performance:
@@ -164,19 +125,19 @@ class _Looked:
     """A check that was waited for; one that came too late may be done by now."""
 
     name: str
-    found: Future[_Report]
+    found: Future[Report]
     milliseconds: float
     late: bool
 
-    def report(self, seconds: float) -> _Report:
+    def report(self, seconds: float) -> Report:
         """What it found, or that it has not ended."""
         try:
             return self.found.result(0)
         except TimeoutError:
             told = f"The check of {self.name} took more than {seconds * 1000:.0f} ms."
-            return _Report("timed out", [told])
+            return Report("timed out", [told])
         except SidecarError as error:
-            return _Report("error", [f"{self.name}: {error}"])
+            return Report("error", [f"{self.name}: {error}"])
 
     def time(self, status: Health) -> CheckTime:
         """How it ended; what came too late is marked so, whatever it found."""
@@ -184,7 +145,7 @@ class _Looked:
         return CheckTime(name=self.name, status=ended, milliseconds=self.milliseconds)
 
 
-def _looked(name: str, check: _Check, context: Context, project: Project) -> _Looked:
+def _looked(name: str, check: Check, context: Context, project: Project) -> _Looked:
     """Run a check beside, so that a file system that hangs costs its deadline and no more."""
     executor = ThreadPoolExecutor(1, thread_name_prefix=f"check-{name}")
     began = time.perf_counter()
@@ -194,67 +155,21 @@ def _looked(name: str, check: _Check, context: Context, project: Project) -> _Lo
     return _Looked(name, found, round((time.perf_counter() - began) * 1000, 1), late)
 
 
-def _worst(reports: dict[str, _Report]) -> Overall:
+def _worst(reports: dict[str, Report]) -> Overall:
     found = {report.status for report in reports.values()}
     if "error" in found:
         return "unhealthy"
     return "degraded" if found - {"ok"} else "healthy"
 
 
-def _values(reports: dict[str, _Report], of: dict[str, _Check]) -> dict[str, Any] | None:
+def _values(reports: dict[str, Report], of: dict[str, Check]) -> dict[str, Any] | None:
     chosen = [reports[name].values for name in of if name in reports]
     return {key: value for values in chosen for key, value in values.items()} if chosen else None
 
 
-def _file_check(kind: Kind) -> _Check:
-    def check(context: Context, project: Project) -> _Report:
-        workspace, report = context.workspace, _Report()
-        path = workspace.path(kind, context.settings.product)
-        if not workspace.files.exists(path):
-            report.file = FileHealth(kind=kind, path=path, status="warning", problem="missing")
-            report.warn(f"{path} is missing; sync_environment can create it.")
-            if kind is Kind.MODES:
-                report.reasons[-1] = f"{path} is missing; only built-in modes are known."
-            return report
-        content = workspace.files.read(path)
-        found = diagnose_path(workspace, kind, path, project, context.settings)
-        _judge(report, found)
-        report.file = FileHealth(
-            kind=kind,
-            path=path,
-            status=report.status,
-            size=len(content.data),
-            age_seconds=max(0, int((context.clock() - content.modified).total_seconds())),
-            locked=_is_locked(context, path),
-            errors=found.count(Severity.ERROR),
-            warnings=found.count(Severity.WARNING),
-            problem=report.reasons[0] if report.reasons else None,
-        )
-        return report
-
-    return check
-
-
-def _judge(report: _Report, found: FileReport) -> None:
-    product = found.product
-    if found.error:
-        report.fail(f"{found.path}: {found.error}")
-    elif product is not None and not product.loaded and found.count(Severity.ERROR):
-        report.fail(f"{product.name} loads nothing of {found.path}: {product.verdict}.")
-    elif count := found.count(Severity.ERROR):
-        report.warn(f"{found.path}: {count} error(s); `sidecar check` explains them.")
-
-
-def _is_locked(context: Context, path: str) -> bool:
-    try:
-        with context.workspace.files.locks.hold(path, 0):
-            return False
-    except SidecarError:
-        return True
-
-
-def _schedules(context: Context, _: Project) -> _Report:
-    report = _Report()
+def _schedules(context: Context, _: Project) -> Report:
+    report = Report()
+    executor = report.values["executor"] = _executor(context)
     path = context.workspace.path(Kind.SCHEDULES, context.settings.product)
     if not context.workspace.files.exists(path):
         return report
@@ -264,16 +179,36 @@ def _schedules(context: Context, _: Project) -> _Report:
         "total": told.total_schedules,
         "active": told.active_schedules,
         "overdue": overdue[:20],
+        "next": min(filter(None, (_next(each) for each in told.schedules)), default=None),
         "runs": [_run(each) for each in told.schedules[:20]],
         "broken": len(told.problems),
     }
     if overdue:
-        report.warn(f"{len(overdue)} schedules are overdue: {', '.join(overdue[:5])}.")
+        why = " Nobody executes them: `sidecar serve` does." if executor == "none" else ""
+        report.warn(f"{len(overdue)} schedules are overdue: {', '.join(overdue[:5])}.{why}")
     if told.problems:
         first = told.problems[0]
         which = first.id or first.index
         report.warn(f"{len(told.problems)} schedules cannot run; {which}: {first.error}")
     return report
+
+
+def _executor(context: Context) -> dict[str, Any] | str:
+    """Who executes the schedules, or that nobody does."""
+    if context.queue is None:
+        return "none"
+    try:
+        found = context.queue.executor(workspace_id(context))
+    except SidecarError:
+        return "unknown"  # the check of the runs tells why
+    if found is None:
+        return "none"
+    return asdict(found) | {"since": stamp(found.since)}
+
+
+def _next(schedule: dict[str, Any]) -> str | None:
+    """When a schedule runs next, None where it is held back."""
+    return None if schedule.get("suspended") else schedule["computed_next_execution"]
 
 
 def _run(schedule: dict[str, Any]) -> dict[str, Any]:
@@ -286,8 +221,8 @@ def _run(schedule: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tasks(context: Context, _: Project) -> _Report:
-    report = _Report()
+def _tasks(context: Context, _: Project) -> Report:
+    report = Report()
     told = get_time_tracking(context, TimeQuery(open_only=True, limit=1))
     overdue = [each.task_id for each in told.open_tasks if each.overdue]
     count = told.overdue_count
@@ -298,8 +233,8 @@ def _tasks(context: Context, _: Project) -> _Report:
     return report
 
 
-def _queue(context: Context, _: Project) -> _Report:
-    report = _Report()
+def _queue(context: Context, _: Project) -> Report:
+    report = Report()
     with context.workspace.store.transaction() as transaction:
         tasks = TaskQueue(transaction, context.clock(), keep=False).tasks.values()
     counts = Counter(task.state.value for task in tasks)
@@ -309,9 +244,9 @@ def _queue(context: Context, _: Project) -> _Report:
     return report
 
 
-def _runs(context: Context, _: Project) -> _Report:
+def _runs(context: Context, _: Project) -> Report:
     """Runs that are not over, who works on them, and what is held back."""
-    report = _Report()
+    report = Report()
     held_back = suspensions.everything(context)
     report.values["suspended"] = {each: why.reason for each, why in held_back.items()}
     for each, why in list(held_back.items())[:5]:
@@ -328,8 +263,8 @@ def _runs(context: Context, _: Project) -> _Report:
     return report
 
 
-def _failing(context: Context, _: Project) -> _Report:
-    report = _Report()
+def _failing(context: Context, _: Project) -> Report:
+    report = Report()
     known = failures.everything(context)
     listed = list(known.items())[:MAX_LISTED]
     report.values["failures"] = {name: each.count for name, each in listed}
@@ -340,8 +275,8 @@ def _failing(context: Context, _: Project) -> _Report:
     return report
 
 
-def _memory(_: Context, project: Project) -> _Report:
-    report = _Report()
+def _memory(_: Context, project: Project) -> Report:
+    report = Report()
     if isinstance(project.memory, MemoryFile):
         lines, most = len(project.memory.source.lines), project.memory_line_limit
         report.values["memory_lines"] = {"count": lines, "max": most}
@@ -350,8 +285,8 @@ def _memory(_: Context, project: Project) -> _Report:
     return report
 
 
-def _process(context: Context, _: Project) -> _Report:
-    report = _Report()
+def _process(context: Context, _: Project) -> Report:
+    report = Report()
     try:
         free = shutil.disk_usage(context.workspace.root).free
     except OSError:
@@ -382,7 +317,7 @@ def _resident_bytes() -> int | None:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-_ORCHESTRATOR: dict[str, _Check] = {
+_ORCHESTRATOR: dict[str, Check] = {
     "scheduling": _schedules,
     "tracking": _tasks,
     "queue": _queue,
@@ -390,4 +325,4 @@ _ORCHESTRATOR: dict[str, _Check] = {
     "failures": _failing,
     "memory budget": _memory,
 }
-_PERFORMANCE: dict[str, _Check] = {"process": _process}
+_PERFORMANCE: dict[str, Check] = {"process": _process}

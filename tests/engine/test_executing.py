@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sidecar.app import queueing
 from sidecar.domain.run import ENDED, RunRecord, RunState
 from sidecar.engine.executing import executed, executing
 from sidecar.host.workspace import open_workspace
@@ -14,6 +18,7 @@ from sidecar.services import trust
 from sidecar.services.context import Context
 from sidecar.services.run_requests import enqueue_schedule, queue_of
 from sidecar.services.schedule_plan import read
+from sidecar.services.status import SystemStatusRequest, get_system_status
 from tests.engine.real_sidecar import Place, until
 
 
@@ -82,6 +87,36 @@ def test_who_executes_is_the_users_to_say(
 
     with executed(context, explicit=explicit) as own:
         assert (own.queue is not None) is works
+
+
+def test_the_status_tells_who_executes_and_when_the_next_slot_is(place: Place):
+    def told() -> dict[str, Any]:
+        asking = queueing(open_workspace(place.root))
+        found = get_system_status(asking, SystemStatusRequest()).orchestrator
+        assert found is not None
+        return found
+
+    assert told()["executor"] == "none"
+    began = datetime.now(UTC) - timedelta(seconds=1)
+    with executed(open_workspace(place.root), explicit=True) as context:
+        ours = until(lambda: executor if (executor := told()["executor"]) != "none" else None)
+        following = told()["schedules"]["next"]
+
+    assert (ours["kind"], ours["host"]) == ("serve", socket.gethostname())
+    assert ours["process"] == context.queue.name
+    assert began < datetime.fromisoformat(ours["since"]) < datetime.now(UTC)
+    slot = datetime.fromisoformat(place.told()["createdAt"]) + timedelta(hours=1)
+    assert datetime.fromisoformat(following) == slot
+    assert told()["executor"] == "none"
+
+
+def test_overdue_schedules_that_nobody_executes_are_told_so(place: Place):
+    place.schedule(unit="minute", due_in=-30)
+    asking = queueing(open_workspace(place.root))
+
+    reasons = get_system_status(asking, SystemStatusRequest()).reasons
+
+    assert "1 schedules are overdue: 1. Nobody executes them: `sidecar serve` does." in reasons
 
 
 def test_only_one_of_two_executes_and_the_other_takes_over(place: Place):
