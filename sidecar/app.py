@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 from sidecar import __version__
 from sidecar.domain.kind import Kind
 from sidecar.engine.late_queue import queueing
 from sidecar.mcp import server
-from sidecar.services.context import Client, Context, Progress
+from sidecar.services.context import Context
 from sidecar.services.diagnosis import FileReport, diagnose_workspace
-from sidecar.settings import Settings
+from sidecar.services.views import Views
 from sidecar.workspace.layout import kind_of
 
 Show = Callable[[Sequence[FileReport]], None]
@@ -25,16 +24,7 @@ def reports(context: Context) -> list[FileReport]:
 
 def mcp_server(context: Context) -> server.McpServer:
     """The agent's server over a workspace; each call sees its own client and progress."""
-    base = queueing(context)
-
-    def reload(settings: Settings) -> None:
-        nonlocal base
-        base = replace(base, settings=settings)
-
-    def make_context(client: Client, progress: Progress) -> Context:
-        return replace(base, client=client, progress=progress, reload=reload)
-
-    return server.build(make_context, version=__version__)
+    return server.build(Views(queueing(context)), version=__version__)
 
 
 @contextmanager

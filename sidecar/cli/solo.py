@@ -14,8 +14,8 @@ from sidecar.engine.late_queue import LateQueue, opened
 from sidecar.host.workspace import open_workspace
 from sidecar.mcp.calls import ToolCalls
 from sidecar.mcp.early import Early, Sink
-from sidecar.services.context import Client, Context, Progress
-from sidecar.settings import Settings
+from sidecar.services.context import Context
+from sidecar.services.views import Views
 from sidecar.workspace import logs
 
 
@@ -43,7 +43,7 @@ def serve(options: argparse.Namespace, begun: opening.Opening | None) -> int:
 def _serve(context: Context, wire: opening.Wire) -> int:
     sink = Sink(wire.sink)
     incoming = framing.Incoming(wire.source, wire.read)
-    calls = ToolCalls(_Views(context))
+    calls = ToolCalls(Views(context))
     early = Early(calls, incoming, sink, opening.Answers(opening.manifest()), wire.answered)
     rest = early.serve()
     if rest is None:
@@ -54,19 +54,6 @@ def _serve(context: Context, wire: opening.Wire) -> int:
     gc.freeze()
     gc.enable()
     return serving.serve_rest(context, early, rest, sink, wire)
-
-
-class _Views:
-    """Each call's view of the workspace; a tool can change the settings of those that follow."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    def __call__(self, client: Client, progress: Progress) -> Context:
-        return replace(self._context, client=client, progress=progress, reload=self._reload)
-
-    def _reload(self, settings: Settings) -> None:
-        self._context = replace(self._context, settings=settings)
 
 
 def _end_on_signals() -> None:

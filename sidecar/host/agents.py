@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from sidecar import __version__
 from sidecar.channel.opening import digest
@@ -13,7 +12,7 @@ from sidecar.host.shared import Shared
 from sidecar.mcp import manifest, server
 from sidecar.mcp.stdio import Connection
 from sidecar.mcp.subscriptions import Subscriptions
-from sidecar.services.context import Client, Context, Progress, unheard
+from sidecar.services.context import Client, Context, Progress
 
 # The first calls go before.
 _LATER_SECONDS = 1.0
@@ -26,20 +25,17 @@ class Agents:
         self._shared = shared
         self._manifest: Json | None = None
         self._collecting = asyncio.Lock()
-        shared.context = queueing(shared.context)
-        self._subscriptions = Subscriptions(lambda: self._context(Client(), unheard))
-
-    def _context(self, client: Client, progress: Progress) -> Context:
-        return self._shared.context_for(client, progress)
+        shared.views.context = queueing(shared.context)
+        self._subscriptions = Subscriptions(lambda: shared.context)
 
     async def serve(self, link: ChannelLink) -> None:
         """Serve one until it leaves."""
+        # The channel's own word: its session outlives the sidecar.
+        session = str(link.hello.get("session") or "")
 
         def make_context(client: Client, progress: Progress) -> Context:
             link.client = client.name
-            # The channel's own word: its session outlives the sidecar.
-            session = str(link.hello.get("session") or client.session)
-            return self._context(replace(client, session=session), progress)
+            return self._shared.views(Client(client.name, session or client.session), progress)
 
         built = server.build(make_context, version=__version__, subscriptions=self._subscriptions)
         connection = Connection(link, link.write)
@@ -54,7 +50,7 @@ class Agents:
         await asyncio.sleep(_LATER_SECONDS)
         async with self._collecting:
             if self._manifest is None:
-                server_of_nobody = server.build(self._context, version=__version__)
+                server_of_nobody = server.build(self._shared.views, version=__version__)
                 self._manifest = await manifest.collected(server_of_nobody)
         if link.hello.get("manifest") != digest(self._manifest):
             await asyncio.to_thread(link.control, {"manifest": self._manifest})

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.lsp.open_editors import ConnectedEditors
-from sidecar.services.context import Client, Context, Progress
+from sidecar.services.context import Client, Context
+from sidecar.services.views import Views
 from sidecar.settings import Scope, Settings, load, scope_of
 from sidecar.workspace.user_dirs import UserDirs
 from sidecar.workspace.workspace import Workspace
@@ -21,15 +22,13 @@ class Shared:
 
     def __init__(self, context: Context) -> None:
         self.editors = _editors_of(context)
-        self.context = replace(context, editors=self.editors)
+        self.views = Views(replace(context, editors=self.editors))
         self._others: dict[Path, Workspace] = {}
 
-    def context_for(self, client: Client, progress: Progress) -> Context:
-        """A client's view for one call."""
-        return replace(self.context, client=client, progress=progress, reload=self._reload)
-
-    def _reload(self, settings: Settings) -> None:
-        self.context = replace(self.context, settings=settings)
+    @property
+    def context(self) -> Context:
+        """The sidecar's own view of its workspace."""
+        return self.views.context
 
     def folder(self, root: Path, client: str, options: dict[str, Any]) -> Context:
         """An editor's view of a folder; in the workspace, tools see what is typed there."""
