@@ -1,7 +1,7 @@
 """Earlier contents of files, by content: identical bytes are kept once.
 
-The bytes lie in the workspace's state folder; the index lies on the user's side, and nothing is
-restored whose hash the index does not know.
+The bytes lie in the workspace's state folder, small ones in the index until they have lasted a
+while. The index lies on the user's side, and nothing is restored whose hash it does not know.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import json
 import secrets
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -35,6 +36,8 @@ _BYTES = "backup-bytes"
 _SMALL_BYTES = 64 * 1024
 # One backup in so many, by chance, takes the time to settle the others.
 _SETTLED_EVERY = 64
+# Files whose backups are remembered.
+_MOST_KNOWN = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,8 @@ class Backups:
     state: State
     store: Store
     most_bytes: int = MOST_BYTES
+    # By file and key; a record of the index never changes.
+    _known: dict[str, dict[str, Backup]] = field(default_factory=dict, repr=False, compare=False)
 
     def add(
         self, path: str, data: bytes, *, reason: str, mode: int = 0o644, name: str = ""
@@ -116,34 +121,41 @@ class Backups:
         with self.store.transaction() as records:
             for record in also:
                 records.put(*record)
-            self._keep(records, {b.sha256: c.data for b, c in zip(made, contents, strict=True)})
+            self._keep(records, made, contents)
             for backup in made:
                 records.put(_INDEX, _key(backup), _record(backup))
-                self._count(records, backup, +1)
-            dropped = [*self._forgotten(records, self._stale(records, path))]
-            dropped += self._forgotten(records, self._beyond_the_cap(records))
+            unused = self._counted(records, made, self._stale(records, path, made))
+            unused += self._counted(records, (), self._beyond_the_cap(records))
             if secrets.randbelow(_SETTLED_EVERY) == 0:
                 self._settle(records)
-        self._remove_unused(dropped)
+        self._remove(unused)
         if made:
             self._list_for_people(made)
         return made
 
-    def _keep(self, records: Transaction, contents: Mapping[str, bytes]) -> None:
-        """Write contents that are not there yet.
+    def _keep(self, records: Transaction, made: Sequence[Backup], contents: Sequence[Kept]) -> None:
+        """Make durable what is not there yet.
 
-        The small ones are made durable with the index, in its file: that is one wait for the disk
-        less for each. Most are dropped before they ever have to reach the disk as files.
+        The small ones that nobody has asked for lie in the index's file, and are durable with it:
+        that is one wait for the disk less. Most are dropped before they would become files.
         """
-        missing = {digest: data for digest, data in contents.items() if not self._holds(digest)}
-        small = {digest: data for digest, data in missing.items() if len(data) <= _SMALL_BYTES}
-        for digest, data in small.items():
-            records.put(_BYTES, digest, {"base64": b64encode(data).decode("ascii")})
-        large = {_blob(digest): data for digest, data in missing.items() if digest not in small}
-        if small:
-            self.state.write_all({_blob(each): data for each, data in small.items()}, durable=False)
-        if large:
-            self.state.write_all(large)
+        files: dict[str, bytes] = {}
+        for backup, content in zip(made, contents, strict=True):
+            if backup.size <= _SMALL_BYTES and backup.reason not in EXPLICIT:
+                if not self._is_kept(records, backup.sha256):
+                    encoded = b64encode(content.data).decode("ascii")
+                    records.put(_BYTES, backup.sha256, {"base64": encoded})
+                continue
+            if not self._holds(backup.sha256):
+                files[backup.blob] = content.data
+            records.delete(_BYTES, backup.sha256)
+        if files:
+            self.state.write_all(files)
+
+    def _is_kept(self, records: Transaction, digest: str) -> bool:
+        if records.get(_REFERENCES, digest) is None:
+            return False
+        return records.get(_BYTES, digest) is not None or self._holds(digest)
 
     def _settle(self, records: Transaction) -> None:
         """Make durable as files what only the index's file keeps from a power failure."""
@@ -153,24 +165,19 @@ class Backups:
         for digest in kept:
             records.delete(_BYTES, digest)
 
-    def _forgotten(self, records: Transaction, backups: Sequence[Backup]) -> Iterable[Backup]:
-        for backup in backups:
-            records.delete(_INDEX, _key(backup))
-            self._count(records, backup, -1)
-        return backups
-
-    def _remove_unused(self, dropped: Sequence[Backup]) -> None:
-        """Remove blobs that no backup needs any more.
+    def _remove(self, unused: Sequence[str]) -> None:
+        """Remove the blobs of contents that no backup needs any more.
 
         In a transaction of its own: had the first one failed after this, the index would name
         bytes that are gone.
         """
-        if not dropped:
+        if not unused:
             return
         with self.store.transaction() as records:
-            for backup in dropped:
-                if records.get(_REFERENCES, backup.sha256) is None:
-                    self.state.remove(backup.blob)
+            for digest in unused:
+                again = records.get(_REFERENCES, digest) is not None
+                if not again or records.get(_BYTES, digest) is not None:
+                    self.state.remove(_blob(digest))
 
     def _list_for_people(self, made: Sequence[Backup]) -> None:
         """Add to the manifest, which only people read; made anew when it has grown too long."""
@@ -189,27 +196,49 @@ class Backups:
             return False
 
     @staticmethod
-    def _count(records: Transaction, backup: Backup, change: int) -> None:
-        digest = backup.sha256
-        before = int((records.get(_REFERENCES, digest) or {}).get("count", 0))
-        after = max(0, before + change)
-        if after > 0:
-            records.put(_REFERENCES, digest, {"count": after})
-        else:
+    def _counted(
+        records: Transaction, made: Sequence[Backup], gone: Sequence[Backup]
+    ) -> list[str]:
+        """Forget backups and count what still needs each content: those whose blob nothing does."""
+        for backup in gone:
+            records.delete(_INDEX, _key(backup))
+        changes = Counter(backup.sha256 for backup in made)
+        changes.subtract(backup.sha256 for backup in gone)
+        sizes = {backup.sha256: backup.size for backup in (*made, *gone)}
+        unused: list[str] = []
+        grown = 0
+        for digest, change in changes.items():
+            before = int((records.get(_REFERENCES, digest) or {}).get("count", 0))
+            after = max(0, before + change)
+            grown += (bool(after) - bool(before)) * sizes[digest]
+            if after:
+                records.put(_REFERENCES, digest, {"count": after})
+                continue
             records.delete(_REFERENCES, digest)
-            records.delete(_BYTES, digest)
-        grown = (bool(after) - bool(before)) * backup.size
+            if not records.delete(_BYTES, digest):
+                unused.append(digest)
         if grown:
             total = int((records.get(_TOTAL, _TOTAL) or {}).get("bytes", 0))
             records.put(_TOTAL, _TOTAL, {"bytes": max(0, total + grown)})
+        return unused
 
-    @staticmethod
-    def _stale(records: Transaction, path: str) -> list[Backup]:
-        found = [_backup(value) for _, value in records.items(_INDEX, prefix=f"{path}\n")]
+    def _stale(self, records: Transaction, path: str, made: Sequence[Backup]) -> list[Backup]:
+        found = self._of_file(records, path, made)
         automatic = [backup for backup in found if backup.reason not in EXPLICIT]
         oldest = datetime.now(UTC) - KEPT_FOR
         surplus, kept = automatic[:-KEPT_PER_FILE], automatic[-KEPT_PER_FILE:]
         return surplus + [backup for backup in kept[:-1] if backup.at < oldest]
+
+    def _of_file(self, records: Transaction, path: str, made: Sequence[Backup]) -> list[Backup]:
+        """The backups of one file, oldest first; what is in the index is read once."""
+        known = self._known.get(path, {}) | {_key(backup): backup for backup in made}
+        keys = records.keys(_INDEX, prefix=f"{path}\n")
+        if not known.keys() >= set(keys):
+            known = {key: _backup(value) for key, value in records.items(_INDEX, f"{path}\n")}
+        if len(self._known) > _MOST_KNOWN:
+            self._known.clear()
+        self._known[path] = {key: known[key] for key in keys}
+        return list(self._known[path].values())
 
     def _beyond_the_cap(self, records: Transaction) -> list[Backup]:
         """The oldest automatic backups of all files, when all together are too large.

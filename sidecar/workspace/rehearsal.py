@@ -148,9 +148,15 @@ class _RehearsedTransaction(Transaction):
         """Create or replace one record in memory."""
         self.changes[collection, key] = value
 
-    def delete(self, collection: str, key: str) -> None:
-        """Remove one record in memory."""
+    def delete(self, collection: str, key: str) -> bool:
+        """Remove one record in memory; whether it was there."""
+        found = self.get(collection, key) is not None
         self.changes[collection, key] = None
+        return found
+
+    def keys(self, collection: str, prefix: str = "") -> list[str]:
+        """The keys of a collection, in order."""
+        return [key for key, _ in self.items(collection, prefix)]
 
     def items(self, collection: str, prefix: str = "") -> list[tuple[str, dict[str, Any]]]:
         """The records of a collection, by key."""

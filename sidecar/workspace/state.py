@@ -30,7 +30,8 @@ workspace, and nothing in it is ever executed.
 | `backups/` | earlier contents of files, by SHA-256 | see below | yes, but they are lost then |
 
 Of backups made automatically a file keeps the newest 50, for 90 days, its last one for ever; all
-together take 512 MiB at most. Those that somebody asked for stay.
+together take 512 MiB at most. Those that somebody asked for stay. Small ones (64 KiB) lie in the
+index until they have lasted a while.
 
 The index of backups, the journal of changes (5 files of 4 MiB), consents, locks and the execution
 engine's records lie in the user's own state folder, so that a clone cannot bring prepared ones
@@ -109,9 +110,6 @@ class State:
 
     def append(self, name: str, data: bytes) -> None:
         """Add bytes at the end of a state file, not waiting for the disk: state can be lost."""
-        if not self.exists(name):
-            self.write(name, data)
-            return
         folder, last = self._split(name)
         try:
             with (
@@ -119,6 +117,8 @@ class State:
                 replacing.appending(directory, last, [data]),
             ):
                 return
+        except FileNotFoundError:
+            self.write(name, data)
         except replacing.OtherNamesError:
             self.write(name, self.read(name) + data)
         except OSError as error:

@@ -47,15 +47,16 @@ class Transaction:
         query = "INSERT OR REPLACE INTO records VALUES (?, ?, ?)"
         self._connection.execute(query, (collection, key, text))
 
-    def delete(self, collection: str, key: str) -> None:
-        """Remove one record, if it is there."""
+    def delete(self, collection: str, key: str) -> bool:
+        """Remove one record; whether it was there."""
         query = "DELETE FROM records WHERE collection = ? AND key = ?"
-        self._connection.execute(query, (collection, key))
+        return self._connection.execute(query, (collection, key)).rowcount > 0
 
-    def keys(self, collection: str) -> list[str]:
-        """The keys of a collection, in order."""
-        query = "SELECT key FROM records WHERE collection = ? ORDER BY key"
-        with closing(self._connection.execute(query, (collection,))) as rows:
+    def keys(self, collection: str, prefix: str = "") -> list[str]:
+        """The keys of a collection, in order; with a prefix only those that start with it."""
+        query = "SELECT key FROM records WHERE collection = ? AND key >= ? AND key < ?"
+        bounds = (collection, prefix, prefix + "\U0010ffff")
+        with closing(self._connection.execute(query + " ORDER BY key", bounds)) as rows:
             return [key for (key,) in rows]
 
     def items(self, collection: str, prefix: str = "") -> list[tuple[str, dict[str, Any]]]:

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.domain import memory, timing
+from sidecar.domain.errors import SidecarError
 from sidecar.services import failures, registry
 from sidecar.services.calling import called
 from sidecar.services.context import Context
 from sidecar.settings import Settings
+from sidecar.workspace.backups import Backup
 from sidecar.workspace.workspace import Workspace
 
 Arguments = dict[str, Any]
@@ -234,17 +236,11 @@ def broken(state: State, rows_before: int) -> list[str]:
     kept = memory.parse(state.text("persistent-memory.md"))
     if [section.title for section in kept.sections] != list(memory.SECTIONS.values()):
         found.append("memory")
-    for backup in _backups(state):
-        blob = state.root / ".sidecar" / backup["path"]
-        if sha256(blob.read_bytes()).hexdigest() != backup["sha256"]:
-            found.append(f"backup {backup['path']}")
+    with state.context.workspace.store.view() as records:
+        backups = [Backup(**value) for _, value in records.items("backups")]
+    for backup in backups:
+        try:
+            state.context.workspace.backups.read(backup)
+        except SidecarError as error:
+            found.append(f"backup {backup.id}: {error}")
     return found
-
-
-def _backups(state: State) -> list[dict[str, str]]:
-    with state.context.workspace.store.transaction() as records:
-        values = [value for _, value in records.items("backups")]
-    return [
-        {"path": f"backups/blobs/{v['sha256'][:2]}/{v['sha256']}", "sha256": v["sha256"]}
-        for v in values
-    ]

@@ -10,11 +10,28 @@ import pytest
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.workspace import backups as backups_module
 from sidecar.workspace.backups import Backups
+from sidecar.workspace.store import Store
 from sidecar.workspace.workspace import Workspace
 
 
 def blobs(root: Path) -> list[Path]:
     return [path for path in (root / ".sidecar/backups/blobs").rglob("*") if path.is_file()]
+
+
+def kept(workspace: Workspace, root: Path) -> list[str]:
+    """The digests of what is kept, in files and in the index."""
+    with workspace.store.view() as records:
+        return [path.name for path in blobs(root)] + records.keys("backup-bytes")
+
+
+def settled(workspace: Workspace) -> None:
+    """Make backups of another file until all small contents have become files."""
+    for number in range(2_000):
+        workspace.backups.add("other.txt", str(number % 2).encode(), reason="write")
+        with workspace.store.view() as records:
+            if not records.keys("backup-bytes"):
+                return
+    pytest.fail("2,000 backups settled nothing")
 
 
 def test_equal_content_is_kept_once_and_listed_twice(workspace: Workspace, root: Path):
@@ -23,7 +40,7 @@ def test_equal_content_is_kept_once_and_listed_twice(workspace: Workspace, root:
 
     assert first.id != second.id
     assert first.blob == second.blob
-    assert len(blobs(root)) == 1
+    assert kept(workspace, root) == [first.sha256]
     assert [b.id for b in workspace.backups.list("a.txt")] == [first.id]
     assert workspace.backups.read(second) == b"same"
 
@@ -50,26 +67,56 @@ def test_a_blob_that_was_changed_is_not_restored(workspace: Workspace, root: Pat
     assert workspace.backups.read(backup) == good
 
 
-def test_a_small_blob_that_a_power_failure_left_empty_is_read_from_the_index(
+def test_small_contents_become_files_in_time_and_are_read_before_and_after(
     workspace: Workspace, root: Path
 ):
     backup = workspace.backups.add("a.txt", b"good", reason="write")
-    blobs(root)[0].write_bytes(b"")
-    assert workspace.backups.read(backup) == b"good"
-    blobs(root)[0].unlink()
     assert workspace.backups.read(backup) == b"good"
 
+    settled(workspace)
 
-def test_small_blobs_are_settled_as_files_in_time(workspace: Workspace, root: Path):
-    backup = workspace.backups.add("a.txt", b"good", reason="write")
-    blobs(root)[0].write_bytes(b"")
-    for number in range(2_000):
-        workspace.backups.add("b.txt", str(number % 2).encode(), reason="write")
-        with workspace.store.view() as records:
-            if not records.keys("backup-bytes"):
-                break
     assert workspace.state.read(backup.blob) == b"good"
     assert workspace.backups.read(backup) == b"good"
+    (root / ".sidecar" / backup.blob).write_bytes(b"evil")
+    with pytest.raises(SidecarError):
+        workspace.backups.read(backup)
+
+
+def test_a_file_that_was_damaged_is_mended_by_the_same_content(workspace: Workspace, root: Path):
+    backup = workspace.backups.add("a.txt", b"good", reason="write")
+    settled(workspace)
+    (root / ".sidecar" / backup.blob).write_bytes(b"evil")
+
+    workspace.backups.add("b.txt", b"good", reason="write")
+
+    assert workspace.backups.read(backup) == b"good"
+
+
+def test_what_somebody_asked_for_is_a_file_at_once(workspace: Workspace, root: Path):
+    workspace.backups.add("a.txt", b"good", reason="write")
+
+    asked = workspace.backups.add("a.txt", b"good", reason="backup_file")
+
+    assert (root / ".sidecar" / asked.blob).read_bytes() == b"good"
+    assert kept(workspace, root) == [asked.sha256]
+
+
+def test_what_another_sidecar_keeps_of_the_same_file_counts_too(workspace: Workspace, root: Path):
+    other = Backups(
+        workspace.state,
+        Store(lambda: workspace.user.workspace_state(workspace.root) / "records.sqlite"),
+    )
+    for number in range(backups_module.KEPT_PER_FILE):
+        each = (workspace.backups, other)[number % 2]
+        each.add("a.txt", b"%d" % (number % 7), reason="write")
+    newest = [other.add("a.txt", b"new%d" % number, reason="write") for number in range(3)]
+
+    listed = workspace.backups.list("a.txt")
+
+    assert [backup.id for backup in listed[:3]] == [backup.id for backup in reversed(newest)]
+    assert len(listed) == backups_module.KEPT_PER_FILE
+    assert {backup.sha256 for backup in listed} == set(kept(workspace, root))
+    assert all(workspace.backups.read(backup) for backup in listed)
 
 
 def test_a_planted_manifest_is_not_believed(workspace: Workspace, root: Path):
@@ -93,27 +140,28 @@ def test_a_state_folder_that_is_a_link_is_not_written_through(workspace: Workspa
 def test_only_the_newest_automatic_backups_are_kept_and_all_explicit_ones(
     workspace: Workspace, root: Path
 ):
-    kept = workspace.backups.add("a.txt", b"explicit", reason="backup_file")
+    asked = workspace.backups.add("a.txt", b"explicit", reason="backup_file")
     for number in range(backups_module.KEPT_PER_FILE + 5):
         workspace.backups.add("a.txt", b"%d" % number, reason="write")
 
     listed = workspace.backups.list("a.txt")
 
     assert len(listed) == backups_module.KEPT_PER_FILE + 1
-    assert listed[-1].id == kept.id
-    assert len(blobs(root)) == len(listed)
-    assert workspace.backups.read(kept) == b"explicit"
+    assert listed[-1].id == asked.id
+    assert sorted(kept(workspace, root)) == sorted(backup.sha256 for backup in listed)
+    assert workspace.backups.read(asked) == b"explicit"
 
 
 def test_all_backups_together_stay_below_their_cap(workspace: Workspace, root: Path):
     small = Backups(workspace.state, workspace.store, most_bytes=10_000)
-    kept = small.add("kept.txt", b"k" * 3000, reason="backup_file")
+    asked = small.add("kept.txt", b"k" * 3000, reason="backup_file")
     for number in range(40):
         small.add(f"{number % 4}.txt", b"%04d" % number * 250, reason="write")
 
-    sizes = [path.stat().st_size for path in blobs(root)]
-    assert sum(sizes) <= 10_000
-    assert small.read(kept) == b"k" * 3000
+    listed = [b for name in ("kept.txt", *map("{}.txt".format, range(4))) for b in small.list(name)]
+    assert {backup.sha256 for backup in listed} == set(kept(workspace, root))
+    assert sum({backup.sha256: backup.size for backup in listed}.values()) <= 10_000
+    assert small.read(asked) == b"k" * 3000
     assert all(small.list(f"{number}.txt") for number in range(4))
 
 
