@@ -12,7 +12,7 @@ from sidecar.mcp import server
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import FileReport, diagnose_workspace
 from sidecar.services.views import Views
-from sidecar.workspace.layout import kind_of
+from sidecar.workspace.layout import candidates, kind_of
 
 Show = Callable[[Sequence[FileReport]], None]
 
@@ -46,7 +46,8 @@ def watching(context: Context, show: Show) -> Iterator[None]:
         if news:
             show(news)
 
-    paths = [context.workspace.path(kind, context.settings.product) for kind in Kind]
+    product = context.settings.product
+    paths = [path for kind in Kind for path in candidates(kind, product)]
     subscription = context.workspace.changes.subscribe(paths, changed)
     try:
         yield

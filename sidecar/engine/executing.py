@@ -25,6 +25,7 @@ from sidecar.services.context import Context
 from sidecar.services.run_requests import queue_of, workspace_id
 from sidecar.settings import executes
 from sidecar.workspace.changes import Subscription
+from sidecar.workspace.layout import candidates
 
 _LOG = logging.getLogger(__name__)
 
@@ -95,9 +96,8 @@ class Executor:
 
     def _woken_by_file(self) -> Subscription:
         """Look anew when the schedules change on the disk; what is only typed runs nothing."""
-        workspace = self.context.workspace
-        path = workspace.path(Kind.SCHEDULES, self.context.settings.product)
-        return workspace.changes.subscribe([path], lambda _: self.wake())
+        paths = candidates(Kind.SCHEDULES, self.context.settings.product)
+        return self.context.workspace.changes.subscribe(paths, lambda _: self.wake())
 
     def _seen_agent(self) -> datetime | None:
         """When an agent that is connected to this process last called a tool."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,12 @@ import pytest
 
 from tests.channel.clients import SIDECAR, status, until
 from tests.channel.typing_editor import TypingEditor
-from tests.faces.wire import Wire
+from tests.faces.wire import PATIENCE, Wire
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 
-PLAN = "sidecar://todo"
-UPDATED = {
-    "jsonrpc": "2.0",
-    "method": "notifications/resources/updated",
-    "params": {"uri": PLAN},
-}
+MODES, PLAN = "sidecar://modes", "sidecar://todo"
+BROKEN = "customModes:\n  - {slug: a, name: A, roleDefinition: Works., groups: [comand]}\n"
 
 
 def observers(process: int) -> int:
@@ -36,9 +33,15 @@ def observers(process: int) -> int:
     return found
 
 
-def subscribe(agent: Wire) -> None:
+def updated(uri: str) -> dict[str, Any]:
+    """What a subscriber is told."""
+    method = "notifications/resources/updated"
+    return {"jsonrpc": "2.0", "method": method, "params": {"uri": uri}}
+
+
+def subscribe(agent: Wire, uri: str) -> None:
     agent.initialize()
-    assert agent.request("resources/subscribe", {"uri": PLAN})["result"] == {}
+    assert agent.request("resources/subscribe", {"uri": uri})["result"] == {}
 
 
 def plan(agent: Wire) -> dict[str, Any]:
@@ -64,42 +67,63 @@ def test_two_editors_and_two_agents_share_one_observer_as_long_as_anybody_watche
     process = until(lambda: status(example_workspace).get("pid"))
     assert observers(process) == 0
     for agent in agents:
-        subscribe(agent)
+        subscribe(agent, MODES)
         assert observers(process) == 1
     for editor in editors:
         editor.begin()
         editor.shown(".roo/schedules.json", "SC004")
         assert observers(process) == 1
-    (example_workspace / "TODO.md").write_text("# TODO\n- [] new\n")
+    (example_workspace / ".roomodes").write_text(BROKEN)
     for agent in agents:
-        assert agent.receive() == UPDATED
+        assert agent.receive() == updated(MODES)
     for editor in editors:
-        editor.shown("TODO.md", "TD003")
+        editor.shown(".roomodes", "RM006")
         editor.close()
     until(lambda: len(status(example_workspace)["clients"]) == 2)
     assert observers(process) == 1
     for agent in agents:
-        assert agent.request("resources/unsubscribe", {"uri": PLAN})["result"] == {}
+        assert agent.request("resources/unsubscribe", {"uri": MODES})["result"] == {}
     until(lambda: observers(process) == 0)
 
 
-def test_who_serves_a_workspace_has_one_observer_for_itself_and_all_clients(
-    start, editors, example_workspace
-):
+@pytest.fixture
+def serving(example_workspace: Path, user_directory: Path) -> Iterator[subprocess.Popen[str]]:
+    """``sidecar serve``, for a product that has two places for its schedules."""
+    (example_workspace / "sidecar.toml").write_text('product = "zoo"\n')
     command = [*SIDECAR, "serve", "--port", "0", "--workspace", str(example_workspace)]
-    serving = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        until(lambda: status(example_workspace).get("pid") == serving.pid)
-        until(lambda: observers(serving.pid))
-        for editor in editors:
-            editor.begin()
-            editor.shown(".roo/schedules.json", "SC004")
-        for agent in [start(example_workspace) for _ in range(2)]:
-            subscribe(agent)
-        assert observers(serving.pid) == 1
-    finally:
-        serving.terminate()
-        serving.wait()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    late = threading.Timer(PATIENCE, process.kill)
+    late.start()
+    yield process
+    late.cancel()
+    process.terminate()
+    process.communicate()
+
+
+def test_who_serves_a_workspace_has_one_observer_for_itself_and_all_clients(
+    start, editors, example_workspace, serving
+):
+    shown = iter(serving.stdout.readline, "")
+    assert any("Watching" in line for line in shown)
+    until(lambda: status(example_workspace).get("pid") == serving.pid)
+    until(lambda: observers(serving.pid))
+    agents = [start(example_workspace) for _ in range(2)]
+    for agent in agents:
+        subscribe(agent, MODES)
+    for editor in editors:
+        editor.begin()
+        editor.shown(".roo/schedules.json", "SC004")
+    (example_workspace / ".roomodes").write_text(BROKEN)
+    assert any("RM006" in line for line in shown)
+    for agent in agents:
+        assert agent.receive() == updated(MODES)
+    for editor in editors:
+        editor.shown(".roomodes", "RM006")
+    assert observers(serving.pid) == 1
+    # A file that was not there when the watch began, and takes another one's place.
+    (example_workspace / ".zoo").mkdir()
+    (example_workspace / ".zoo" / "schedules.json").write_text('{"schedules": [}')
+    assert any(".zoo/schedules.json" in line for line in shown)
 
 
 def test_a_subscriber_is_told_whenever_what_it_would_read_has_changed(
@@ -108,24 +132,24 @@ def test_a_subscriber_is_told_whenever_what_it_would_read_has_changed(
     agent, editor = start(example_workspace), editors[0]
     file = example_workspace / "TODO.md"
     saved = file.read_text("utf-8")
-    subscribe(agent)
+    subscribe(agent, PLAN)
     before = plan(agent)
     editor.begin()
     editor.type("TODO.md", saved)
     editor.type("TODO.md", saved + "\n- [ ] Typed, not saved\n")
-    assert agent.receive() == UPDATED
+    assert agent.receive() == updated(PLAN)
     typed = plan(agent)
     assert (before["source"], typed["source"]) == ("disk", "editor")
     assert typed["total"] == before["total"] + 1
     file.write_text(editor.texts["TODO.md"], "utf-8")
-    assert agent.receive() == UPDATED
+    assert agent.receive() == updated(PLAN)
     kept = plan(agent)
     assert (kept["source"], kept["total"]) == ("disk", typed["total"])
     editor.type("TODO.md", saved)
-    assert agent.receive() == UPDATED
+    assert agent.receive() == updated(PLAN)
     assert plan(agent)["total"] == before["total"]
     # The editor leaves without saving: the disk speaks again.
     editor.kill()
-    assert agent.receive() == UPDATED
+    assert agent.receive() == updated(PLAN)
     left = plan(agent)
     assert (left["source"], left["total"]) == ("disk", typed["total"])
