@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # Raised when the greeting or the frames change their meaning.
 PROTOCOL = 1
+# All that works in a run has the run's id in its environment under this name; it is the greeting's
+# `run`.
+RUN_MARK = "SIDECAR_RUN_ID"
 HEADER = struct.Struct(">cI")
 MESSAGE = b"M"
 # A message of the client over the limit; its content was passed over.

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from sidecar import __version__
 from sidecar.channel import unix
-from sidecar.channel.frames import PROTOCOL, first_line, frames, line
+from sidecar.channel.frames import PROTOCOL, RUN_MARK, first_line, frames, line
 from sidecar.channel.lock import taken
 from sidecar.channel.message import Json, Unavailable
 from sidecar.channel.place import Place, prepare
@@ -91,6 +91,7 @@ def greeting(face: str, place: Place, **more: object) -> Json:
         "interpreter": interpreter(),
         "pid": os.getpid(),
         "workspace": place.root,
+        "run": os.environ.get(RUN_MARK),
         **more,
     }
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 
+from sidecar.channel.frames import RUN_MARK
 from sidecar.channel.place import Place
 
 if sys.platform != "win32":
@@ -24,8 +25,6 @@ _KEPT = frozenset({
     "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP", "USERNAME",
     "USERPROFILE", "LOCALAPPDATA", "APPDATA", "PROGRAMDATA", "PROGRAMFILES",
 })  # fmt: skip
-# A sidecar outlives the run in which an agent's server happened to start it.
-_RUN = "SIDECAR_RUN_ID"
 _KEPT_PREFIXES = ("LC_", "XDG_", "SIDECAR_", "PYTHON", "COVERAGE_")
 _START = (
     "import sys; sys.path.append(sys.argv[1]);"
@@ -38,7 +37,8 @@ def clean(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if name in _KEPT or (name.startswith(_KEPT_PREFIXES) and name != _RUN)
+        # It outlives the run in which an agent's server happened to start it.
+        if name in _KEPT or (name.startswith(_KEPT_PREFIXES) and name != RUN_MARK)
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from sidecar.domain.errors import SidecarError
 from sidecar.domain.run import RunRequest
 from sidecar.domain.timing import format_time
-from sidecar.engine import checkpointing, prompt, snapshot
+from sidecar.engine import checkpointing, prompt, restoring, snapshot
 from sidecar.engine.git_objects import GitObjects
 from sidecar.engine.run_folder import RunFolder
 from sidecar.engine.run_memory import RunMemory
@@ -56,7 +56,8 @@ class Attempts:
         started = self.context.clock()
         memory.put(**{f"started-{number}": format_time(started), "process": of_run(request.run_id)})
         outcome = self._run(request.runner, spec, stop, _Watcher(memory, request.run_id))
-        value = self._told(outcome, started, snapshot.compare(before, self.look()[0]))
+        changes = snapshot.compare(before, self.look()[0])
+        value = self._told(request.run_id, outcome, started, changes)
         folder.write_json(f"attempt-{number}/outcome.json", value)
         if outcome.status != "cancelled":
             # Whoever stopped it keeps that; a sidecar that closes lets another try this attempt.
@@ -109,15 +110,20 @@ class Attempts:
             _log.exception("the runner %s failed", name)
             return Outcome("failed", f"The runner `{name}` broke: {type(error).__name__}.")
 
-    def _told(self, outcome: Outcome, started: datetime, changes: list[Change]) -> dict[str, Any]:
+    def _told(
+        self, run_id: str, outcome: Outcome, started: datetime, changes: list[Change]
+    ) -> dict[str, Any]:
         ended = self.context.clock()
+        known = restoring.others(self.context, run_id, started, ended) if changes else {}
+        others = {each.path: known[each.path] for each in changes if each.path in known}
         value: dict[str, Any] = json.loads(json.dumps(asdict(outcome), default=str))
         return value | {
             "started": format_time(started),
             "ended": format_time(ended),
             "seconds": round((ended - started).total_seconds(), 3),
             "changes": [list(astuple(change)) for change in changes[:MAX_CHANGES]],
-            "changed": len(changes),
+            "others": others,
+            "changed": len(changes) - len(others),
         }
 
 

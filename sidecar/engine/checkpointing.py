@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,15 @@ def load_saved(context: Context, name: str, what: str) -> Snapshot | None:
         return Snapshot.from_json((_folder(context, name) / f"{what}.json").read_text("utf-8"))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def saved_at(context: Context, name: str, what: str) -> datetime:
+    """When a snapshot was kept, by the clock that stamps files; now, where there is none."""
+    try:
+        seconds = (_folder(context, name) / f"{what}.json").stat().st_mtime
+    except OSError:
+        return context.clock()
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def forget(context: Context, name: str, *, checkpoint: bool = False) -> None:

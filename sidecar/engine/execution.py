@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import astuple, dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -27,6 +27,8 @@ from sidecar.services.context import Context
 
 _log = logging.getLogger(__name__)
 CHECKPOINT_TRIES = 3
+# An agent that is stopped at its limit may write a little longer.
+_ENDING_SECONDS = 60
 
 
 @dataclass
@@ -88,7 +90,7 @@ class Execution:
             _log.error("%d processes of run %s could not be ended", left, memory.name)
         number = _interrupted(memory)
         if number:
-            memory.once(f"recovered-{number}", lambda: self._put_back(memory, number))
+            memory.once(f"recovered-{number}", lambda: self._put_back(run, memory, number))
 
     def _now(self) -> str:
         return self.context.clock().isoformat()
@@ -145,21 +147,20 @@ class Execution:
                 _log.warning("the checkpoint %s is taken again: %s", name, error)
         return checkpointing.take(self.context, name, *self._attempts.look())
 
-    def _put_back(self, memory: RunMemory, number: int) -> list[dict[str, Any]]:
+    def _put_back(self, run: RunRequest, memory: RunMemory, number: int) -> list[dict[str, Any]]:
         """Undo what an attempt did before its process was killed, as far as that is kept."""
         checkpoint = checkpointing.find(self.context, memory.name)
         before = checkpointing.load_saved(self.context, memory.name, f"before-{number}")
         if checkpoint is None or before is None:
             return []
-        changes = snapshot.compare(before, self._attempts.look()[0])
-        attempt = {
-            "started": memory.get(f"started-{number}"),
-            "ended": self._now(),
-            "changes": [(each.path, each.status, each.before, each.after) for each in changes],
-        }
-        return restoring.restore(
-            self.context, checkpoint, restoring.touched(self.context, [attempt])
-        )
+        now = self._attempts.look()[0]
+        began = checkpointing.saved_at(self.context, memory.name, f"before-{number}")
+        latest = began + timedelta(seconds=run.limit_seconds + _ENDING_SECONDS)
+        others = restoring.others(self.context, run.run_id, began, self.context.clock())
+        others |= restoring.later(now, latest)
+        changes = [astuple(each) for each in snapshot.compare(before, now)]
+        files = restoring.touched(self.context, [{"changes": changes, "others": others}])
+        return restoring.restore(self.context, checkpoint, files)
 
 
 def _interrupted(memory: RunMemory) -> int:

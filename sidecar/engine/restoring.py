@@ -1,8 +1,9 @@
 """Putting back what a run changed, and nothing else: what somebody else changed is kept and told.
 
 A change is the run's when it came while an attempt was at work, the file is still as that attempt
-left it, and no editor, no person's command and no bookkeeping of ours wrote it meanwhile. Whatever
-is replaced or removed stays as a backup.
+left it, and nobody who works in no run, or in another, is known to have written it meanwhile: no
+editor, no command, no agent by our tools, no bookkeeping of ours. Whatever is replaced or removed
+stays as a backup.
 """
 
 from __future__ import annotations
@@ -18,15 +19,13 @@ from sidecar.domain.errors import SidecarError
 from sidecar.domain.kind import Kind
 from sidecar.domain.timing import parse_time
 from sidecar.engine.checkpointing import Checkpoint
-from sidecar.engine.snapshot import LINK
+from sidecar.engine.snapshot import LINK, Snapshot
 from sidecar.services import rollback
 from sidecar.services.context import Context
-from sidecar.services.schedule_bookkeeping import TOOL as BOOKKEEPING
 
 TOOL = "rollback of a run"
 # These are written by whoever works here, line after line; nobody's lines are taken back.
 _LOGS = (Kind.TIMING, Kind.MEMORY)
-_PERSON = "cli"
 
 
 @dataclass(frozen=True)
@@ -42,17 +41,14 @@ class Touched:
 def touched(context: Context, attempts: Iterable[dict[str, Any]]) -> list[Touched]:
     """Each file that attempts changed, from what the first found to what the last left.
 
-    Each attempt tells ``started`` and ``ended`` in ISO 8601 and its ``changes`` as
-    [path, status, before, after].
+    Each attempt tells its ``changes`` as [path, status, before, after] and, by path, why some of
+    them are somebody else's: ``others``.
     """
     found: dict[str, Touched] = {}
     logs = {context.workspace.path(kind, context.settings.product) for kind in _LOGS}
     for attempt in attempts:
-        if not attempt.get("changes"):
-            continue
-        begin, end = parse_time(attempt["started"]), parse_time(attempt["ended"])
-        others = _others(context, begin, end) if begin and end else {}
-        for path, _, before, after in attempt["changes"]:
+        others = attempt.get("others", {})
+        for path, _, before, after in attempt.get("changes", ()):
             known = found.get(path)
             change = Touched(path, known.before if known else before, after)
             hindrance = known.hindrance if known else ""
@@ -102,9 +98,16 @@ def _executable_again(context: Context, checkpoint: Checkpoint, path: str) -> No
             os.close(descriptor)
 
 
-def _others(context: Context, begin: datetime, end: datetime) -> dict[str, str]:
+def others(context: Context, run_id: str, begin: datetime, end: datetime) -> dict[str, str]:
     """The files that somebody else is known to have written in that time, and how one knows."""
-    return {**dict(_journaled(context, begin, end)), **dict(_edited(context, begin, end))}
+    return {**dict(_journaled(context, run_id, begin, end)), **dict(_edited(context, begin, end))}
+
+
+def later(seen: Snapshot, end: datetime) -> dict[str, str]:
+    """The files that were written when the run cannot have been at work any more."""
+    limit = int(end.timestamp() * 1e9)
+    told = "was changed after the run had ended and is kept"
+    return {path: told for path, each in seen.files.items() if each.modified_ns > limit}
 
 
 def _edited(context: Context, begin: datetime, end: datetime) -> Iterator[tuple[str, str]]:
@@ -114,9 +117,11 @@ def _edited(context: Context, begin: datetime, end: datetime) -> Iterator[tuple[
             yield path, "was changed in an editor while the run worked and is kept"
 
 
-def _journaled(context: Context, begin: datetime, end: datetime) -> Iterator[tuple[str, str]]:
+def _journaled(
+    context: Context, run_id: str, begin: datetime, end: datetime
+) -> Iterator[tuple[str, str]]:
     for entry in context.workspace.journal.entries():
         at = parse_time(entry.at)
-        person = entry.client == _PERSON and entry.tool != TOOL
-        if at is not None and begin <= at <= end and (person or entry.tool == BOOKKEEPING):
+        other = entry.run != run_id and entry.tool != TOOL
+        if other and at is not None and begin <= at <= end:
             yield entry.path, "was changed by somebody else while the run worked and is kept"

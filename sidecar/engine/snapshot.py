@@ -43,6 +43,11 @@ class Seen:
     executable: bool = False
     oid: str = ""
 
+    @property
+    def modified_ns(self) -> int:
+        """When it was written last, in nanoseconds since 1970."""
+        return self.stamp[2]
+
 
 @dataclass(frozen=True)
 class Snapshot:

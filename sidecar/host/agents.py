@@ -31,11 +31,12 @@ class Agents:
     async def serve(self, link: ChannelLink) -> None:
         """Serve one until it leaves."""
         # The channel's own word: its session outlives the sidecar.
-        session = str(link.hello.get("session") or "")
+        session, run = (str(link.hello.get(name) or "") for name in ("session", "run"))
 
         def make_context(client: Client, progress: Progress) -> Context:
             link.client = client.name
-            return self._shared.views(Client(client.name, session or client.session), progress)
+            known = Client(client.name, session or client.session, run)
+            return self._shared.views(known, progress)
 
         built = server.build(make_context, version=__version__, subscriptions=self._subscriptions)
         connection = Connection(link, link.write)

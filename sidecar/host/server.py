@@ -269,6 +269,7 @@ class Host:
                 {
                     "face": link.face,
                     "client": link.client,
+                    "run": link.hello.get("run"),
                     "pid": link.hello.get("pid"),
                     "version": link.hello.get("version"),
                     "since": _instant(link.since),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
+from sidecar.channel.frames import RUN_MARK
 from sidecar.services.context import Client, Context
 from sidecar.settings import LoadedSettings, load
 from sidecar.workspace.user_dirs import UserDirs
@@ -12,12 +14,16 @@ from sidecar.workspace.workspace import Workspace
 
 
 def open_workspace(root: Path, *, code_allowed: bool = False) -> Context:
-    """A person's view of a workspace; settings that were not taken are said on stderr."""
+    """The view of whoever starts a command: a person, or a run's agent by its environment's mark.
+
+    Settings that were not taken are said on stderr.
+    """
     loaded = load(root, UserDirs.locate().config / "config.toml")
     report_settings(loaded)
     settings = loaded.settings
     workspace = Workspace.open(root, state_dir=settings.state_dir, protected=settings.protected)
-    return Context(workspace, settings, client=Client("cli"), code_allowed=code_allowed)
+    client = Client("cli", run=os.environ.get(RUN_MARK, ""))
+    return Context(workspace, settings, client=client, code_allowed=code_allowed)
 
 
 def report_settings(loaded: LoadedSettings) -> None:

@@ -22,7 +22,7 @@ _STRUCTURED = frozenset({"dict_type", "list_type", "model_type", "model_attribut
 
 def called(tool: Tool[Any, Any], context: Context, arguments: dict[str, Any]) -> Result:
     """The tool's answer; raises SidecarError, also for arguments that are not its own."""
-    with context.meter.measured(tool.name):
+    with context.meter.measured(tool.name, by_run=bool(context.client.run)):
         request = _validated(tool, arguments)
         if tool.read_only:
             return _answer(tool, context, request)
@@ -75,8 +75,9 @@ def _changed(tool: Tool[Any, Any], context: Context, request: Any) -> Result:
         raise failures.blocked_error(tool.name, known)
     text = json.dumps(request.model_dump(mode="json"), sort_keys=True)
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    client = context.client
     with context.workspace.journal.origin(
-        tool=tool.name, client=context.client.name, arguments_hash=digest
+        tool=tool.name, client=client.name, arguments_hash=digest, run=client.run
     ):
         result = _answer(tool, context, request)
     if known.count and not getattr(request, "dry_run", False):

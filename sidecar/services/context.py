@@ -27,10 +27,14 @@ def unheard(done: float, total: float | None, message: str) -> None:
 
 @dataclass(frozen=True)
 class Client:
-    """Who is asking: the client's own name and the id of its session."""
+    """Who is asking: the client's own name and the id of its session.
+
+    ``run`` is the id of the run in which it works, empty where it works in none.
+    """
 
     name: str = "cli"
     session: str = "local"
+    run: str = ""
 
 
 @dataclass(frozen=True)

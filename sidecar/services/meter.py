@@ -28,22 +28,23 @@ class Meter:
     """The calls of one process, since it started."""
 
     started: float = field(default_factory=time.monotonic)
-    # When a call ended last, in seconds since 1970; None before the first.
+    # When a call by somebody who works in no run ended last, in seconds since 1970.
     last_call: float | None = None
     _durations: dict[str, deque[float]] = field(default_factory=dict)
     _counts: dict[str, list[int]] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
-    def measured(self, tool: str) -> Iterator[None]:
-        """Measure one call; it failed if it raises."""
+    def measured(self, tool: str, *, by_run: bool = False) -> Iterator[None]:
+        """Measure one call; it failed if it raises. Runs are known otherwise to be at work."""
         began, failed = time.perf_counter(), 1
         try:
             yield
             failed = 0
         finally:
             took = time.perf_counter() - began
-            self.last_call = time.time()
+            if not by_run:
+                self.last_call = time.time()
             with self._guard:
                 self._durations.setdefault(tool, deque(maxlen=KEPT)).append(took)
                 count = self._counts.setdefault(tool, [0, 0])

@@ -43,7 +43,9 @@ class Views:
         return view
 
     def _view(self, client: Client, progress: Progress) -> Context:
-        return replace(self._context, client=client, progress=progress, reload=self._reload)
+        # A server that was started in a run has no clients but that run's.
+        own = replace(client, run=client.run or self._context.client.run)
+        return replace(self._context, client=own, progress=progress, reload=self._reload)
 
     def _reload(self, settings: Settings) -> None:
         self.context = replace(self._context, settings=settings)

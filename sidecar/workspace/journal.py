@@ -25,11 +25,12 @@ SEGMENTS_KEPT = 4
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """On whose behalf the present call changes files."""
+    """On whose behalf the present call changes files; ``run`` is the run that it works in."""
 
     tool: str = ""
     client: str = ""
     arguments_hash: str = ""
+    run: str = ""
 
 
 _NOBODY = Origin()
@@ -37,9 +38,11 @@ _origin: ContextVar[Origin] = ContextVar("origin", default=_NOBODY)
 
 
 @contextmanager
-def origin(*, tool: str, client: str = "", arguments_hash: str = "") -> Iterator[None]:
+def origin(
+    *, tool: str, client: str = "", arguments_hash: str = "", run: str = ""
+) -> Iterator[None]:
     """Everything changed inside is journaled as this tool's doing."""
-    token = _origin.set(Origin(tool, client, arguments_hash))
+    token = _origin.set(Origin(tool, client, arguments_hash, run))
     try:
         yield
     finally:
@@ -59,6 +62,7 @@ class Mutation:
     before: str | None
     after: str | None
     backup_id: str | None
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,7 @@ def _line(at: str, entry: Entry) -> str:
         "before": entry.before,
         "after": entry.after,
         "backup_id": entry.backup_id,
+        **({"run": who.run} if who.run else {}),
     }
     return json.dumps(mutation, ensure_ascii=False, separators=(",", ":")) + "\n"
 

@@ -43,11 +43,37 @@ for step in json.loads(Path(sys.argv[1]).read_text()):
         case ["sleep", seconds]: time.sleep(seconds)
         case ["wait for", path]:
             while not Path(path).exists(): time.sleep(0.01)
+        case ["run", *words]: subprocess.run(words, check=True)
         case ["escape", path]:
             code = "import sys, time; time.sleep(600)"
             left = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
             Path(path).write_text(str(left.pid))
         case ["exit", code]: sys.exit(code)
+"""
+
+
+# Writes a file as an agent does: by the tools of the MCP server that it starts where it works.
+WRITER = """\
+import json, subprocess, sys
+path, text = sys.argv[1:]
+command = [sys.executable, "-P", "-m", "sidecar", "mcp"]
+server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def send(**message):
+    server.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\\n")
+    server.stdin.flush()
+def answer():
+    while "id" not in (message := json.loads(server.stdout.readline())): pass
+    return message["result"]
+client = {"name": "writer", "version": "1"}
+params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client}
+send(id=1, method="initialize", params=params)
+answer()
+send(method="notifications/initialized")
+arguments = {"file_path": path, "content": text}
+send(id=2, method="tools/call", params={"name": "write_project_file", "arguments": arguments})
+assert answer()["structuredContent"]["success"]
+server.stdin.close()
+server.wait()
 """
 
 

@@ -275,9 +275,13 @@ def test_without_trust_the_users_command_is_not_called(bench, tmp_path):
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="what left its group is found in /proc")
 def test_what_a_killed_sidecar_left_running_is_ended_and_undone(bench, tmp_path):
-    """The sidecar is a real process; its agent leaves the process group before it dies."""
+    """The sidecar is a real process; its agent leaves the process group before it dies.
+
+    What is written when the attempt's limit is long over cannot be the run's.
+    """
     at = bench(rollback="on-failure")
-    (at.root / "notes.txt").write_text("as it was\n")
+    for name in ("notes.txt", "later.txt"):
+        (at.root / name).write_text("as it was\n")
     repository(at.root)
     left = tmp_path / "left.pid"
     at.tell(["write", "notes.txt", "half"], ["escape", str(left)], ["sleep", 600])
@@ -293,10 +297,14 @@ def test_what_a_killed_sidecar_left_running_is_ended_and_undone(bench, tmp_path)
     os.waitpid(worker, 0)
     pid = int(left.read_text())
     assert alive(pid)
+    (at.root / "later.txt").write_text("a person's, the next day\n")
+    tomorrow = time.time() + 24 * 3600
+    os.utime(at.root / "later.txt", (tomorrow, tomorrow))
     again = Bench(at.root, tmp_path, rollback="on-failure")
     again.execution.recover(request)
     assert not alive(pid)
     assert (at.root / "notes.txt").read_text() == "as it was\n"
+    assert (at.root / "later.txt").read_text() == "a person's, the next day\n"
 
 
 def test_runs_go_through_the_durable_engine_and_leave_no_row_open(bench, tmp_path):

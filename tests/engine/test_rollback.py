@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sidecar.engine import checkpointing
-from tests.engine.agents import Bench, git, repository, workspace
+from sidecar.services.context import system_clock
+from tests.engine.agents import WRITER, Bench, git, repository, workspace
 
 STOP = threading.Event()
 NEEDS_GIT = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -91,21 +96,63 @@ def test_a_file_that_a_person_edited_between_two_attempts_is_kept(tmp_path):
     assert (at.root / "src/app.py").read_text() == FILES["src/app.py"]
 
 
+@contextmanager
+def meanwhile(at: Bench, ready: Path, act: Callable[[], object]) -> Iterator[None]:
+    """Do something once the agent has made a file, then let it go on by another."""
+
+    def work() -> None:
+        while not ready.exists():
+            time.sleep(0.01)
+        act()
+        ready.with_suffix(".go").touch()
+
+    # Who else wrote when is told by the machine's clock.
+    at.having(clock=system_clock)
+    with ThreadPoolExecutor(1) as beside:
+        done = beside.submit(work)
+        yield
+        done.result()
+
+
 @NEEDS_GIT
 def test_a_file_that_is_typed_into_an_editor_while_the_run_works_is_kept(tmp_path):
-    at = bench(tmp_path, with_git=True)
-    request = at.request()
-    begun = at.execution.begin(request)
-    at.tell(["write", "notes.txt", "one\n"], ["exit", 1])
-    outcome = at.execution.attempt(request, begun, 1, STOP)
-    # The clock of the overlay is the machine's, so the attempt is told to have been now.
-    at.context.workspace.overlays.put("notes.txt", "one\n", 7)
-    changed = at.context.workspace.overlays.get("notes.txt")
-    assert changed is not None
-    outcome |= {"started": "2000-01-01T00:00:00.000Z", "ended": "2999-01-01T00:00:00.000Z"}
-    result = at.execution.finish(request, begun, [outcome])
+    at, ready = bench(tmp_path, with_git=True), tmp_path / "ready"
+    wait = [["write", str(ready), ""], ["wait for", str(ready.with_suffix(".go"))]]
+    at.tell(["write", "notes.txt", "one\n"], *wait, ["exit", 1])
+
+    def typed() -> None:
+        at.context.workspace.overlays.put("notes.txt", "one\n", 7)
+
+    with meanwhile(at, ready, typed):
+        result = failed(at, tries=1)
     assert (at.root / "notes.txt").read_text() == "one\n"
     assert "in an editor" in told(result, "notes.txt")["told"]
+
+
+@NEEDS_GIT
+def test_what_another_agent_changes_by_tools_while_the_run_works_is_not_the_runs(tmp_path):
+    """Both write by the tools of the same sidecar; the run's agent carries the run's mark."""
+    (tmp_path / "writer.py").write_text(WRITER)
+    kept = {name: os.environ[name] for name in ("SIDECAR_HOME", "PYTHONPATH") if name in os.environ}
+    at = bench(tmp_path, with_git=True, runner_environment=kept)
+    writer, ready = [sys.executable, str(tmp_path / "writer.py")], tmp_path / "ready"
+    wait = [["write", str(ready), ""], ["wait for", str(ready.with_suffix(".go"))]]
+    at.tell(["run", *writer, "src/app.py", "broken("], *wait, ["exit", 1])
+
+    def other() -> None:
+        subprocess.run([*writer, "notes.txt", "another's\n"], cwd=at.root, check=True, timeout=120)
+
+    with meanwhile(at, ready, other):
+        result = failed(at, tries=1)
+
+    assert (at.root / "src/app.py").read_text() == FILES["src/app.py"]
+    assert (at.root / "notes.txt").read_text() == "another's\n"
+    assert told(result, "src/app.py")["done"] is True
+    assert "was changed by somebody else" in told(result, "notes.txt")["told"]
+    assert result["facts"]["changed"] == 1
+    entries = at.context.workspace.journal.entries(tool="write_project_file")
+    marks = {entry.path: entry.run for entry in entries}
+    assert marks == {"src/app.py": at.request()["run_id"], "notes.txt": ""}
 
 
 @NEEDS_GIT

@@ -50,7 +50,9 @@ class BuiltinRunner:
             watch = Watch(spec, stop, record)
             if reached := watch.reached():
                 return Outcome(reached.status, reached.reason)
-            outcome = WORK[name](self.host.context(spec), arguments, watch)
+            context = self.host.context(spec)
+            with context.workspace.journal.origin(tool=name, client="sidecar", run=spec.run_id):
+                outcome = WORK[name](context, arguments, watch)
         except SidecarError as error:
             return Outcome("failed", str(error))
         except ValidationError as error:
