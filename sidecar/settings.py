@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,12 +17,20 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sidecar.domain.errors import SidecarError
+from sidecar.domain.settings import Cause
+from sidecar.domain.suggest import nearest
 from sidecar.workspace.directories import Tree, has_openat2
 from sidecar.workspace.paths import Policy
 from sidecar.workspace.replacing import read_all
 
 ENVIRONMENT_PREFIX = "SIDECAR_"
 _MAX_BYTES = 4_000_000
+# The workspace's files with the table that is ours in each, the weakest first.
+_WORKSPACE_TABLES: dict[str, tuple[str, ...]] = {
+    "pyproject.toml": ("tool", "sidecar"),
+    "sidecar.toml": (),
+}
+_AT = re.compile(r"\(at line (\d+), column (\d+)\)$")
 
 
 class Scope(StrEnum):
@@ -207,11 +216,22 @@ def scope_of(name: str) -> Scope:
 
 @dataclass(frozen=True)
 class SettingProblem:
-    """A value that was not taken: where it stands, which one, and why."""
+    """A value that was not taken: where it stands, which one, and why.
+
+    ``at`` is the line and column of what is no TOML, both from 1, None for the end of the text.
+    """
 
     path: str
     name: str
     message: str
+    cause: Cause
+    meant: str = ""
+    at: tuple[int, int] | None = None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The setting's key in its file."""
+        return (*_WORKSPACE_TABLES.get(self.path, ()), self.name)
 
 
 @dataclass(frozen=True)
@@ -243,14 +263,28 @@ def load(
         found |= _accepted(path, table, scopes, problems)
     found |= {name: _Value("environment", value) for name, value in _environment(environ)}
     found |= {name: _Value("flags", value) for name, value in flags.items()}
+    return LoadedSettings(_validated(found, problems), tuple(problems))
+
+
+def problems_in(path: str, text: str) -> tuple[SettingProblem, ...]:
+    """What would not be taken of a workspace's settings file with this text."""
+    problems: list[SettingProblem] = []
+    read = partial(text.encode, "utf-8", "replace")
+    table = _table(path, read, _WORKSPACE_TABLES[path], problems)
+    _validated(_accepted(path, table, {Scope.WORKSPACE}, problems), problems)
+    return tuple(problems)
+
+
+def _validated(found: dict[str, _Value], problems: list[SettingProblem]) -> Settings:
+    """The settings of these values; those that cannot be are left out and named."""
     while True:
         try:
-            values = {name: each.value for name, each in found.items()}
-            return LoadedSettings(Settings.model_validate(values), tuple(problems))
+            return Settings.model_validate({name: each.value for name, each in found.items()})
         except ValidationError as error:
             for name, message in {str(e["loc"][0]): e["msg"] for e in error.errors()}.items():
                 path = found.pop(name).path
-                problems.append(SettingProblem(path, name, f"`{name}` is not taken: {message}."))
+                told = f"`{name}` is not taken: {message}."
+                problems.append(SettingProblem(path, name, told, Cause.VALUE))
 
 
 def _tables(
@@ -258,7 +292,7 @@ def _tables(
 ) -> Iterator[tuple[str, dict[str, Any], set[Scope]]]:
     """Each file's table with the scopes that it may set, the weakest file first."""
     if root is not None:
-        for name, keys in (("pyproject.toml", ("tool", "sidecar")), ("sidecar.toml", ())):
+        for name, keys in _WORKSPACE_TABLES.items():
             read = partial(_stranger, root, name)
             yield name, _table(name, read, keys, problems), {Scope.WORKSPACE}
     yield user_file.name, _table(user_file.name, user_file.read_bytes, (), problems), set(Scope)
@@ -287,18 +321,23 @@ def _table(
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        problems.append(SettingProblem(name, "", f"It cannot be read: {error.strerror}."))
-        return {}
+        told, cause = f"It cannot be read: {error.strerror}.", Cause.UNREADABLE
     except SidecarError as error:
-        problems.append(SettingProblem(name, "", f"It is not read: {error.message}"))
-        return {}
+        told, cause = f"It is not read: {error.message}", Cause.UNREADABLE
     except (UnicodeDecodeError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else "not UTF-8 text"
-        problems.append(SettingProblem(name, "", f"It is {why}."))
-        return {}
+        told, cause = f"It is {why}.", Cause.UNREADABLE
     except tomllib.TOMLDecodeError as error:
-        problems.append(SettingProblem(name, "", f"It is not valid TOML: {error}."))
-        return {}
+        told, cause = f"It is not valid TOML, so nothing in it is in force: {error}.", Cause.SYNTAX
+    else:
+        return _within(data, keys)
+    found = _AT.search(told.rstrip("."))
+    at = (int(found[1]), int(found[2])) if found else None
+    problems.append(SettingProblem(name, "", told, cause, at=at))
+    return {}
+
+
+def _within(data: Any, keys: tuple[str, ...]) -> dict[str, Any]:
     for key in keys:
         data = data.get(key, {}) if isinstance(data, dict) else {}
     return data if isinstance(data, dict) else {}
@@ -312,10 +351,14 @@ def _accepted(
         if isinstance(value, dict) and name not in Settings.model_fields:
             continue  # a sub-table belongs to another reader, such as the validation harness
         if name not in Settings.model_fields:
-            problems.append(SettingProblem(path, name, f"There is no setting `{name}`."))
+            meant = nearest(name, Settings.model_fields) or ""
+            guess = f" Did you mean `{meant}`?" if meant else ""
+            told = f"There is no setting `{name}`.{guess}"
+            problems.append(SettingProblem(path, name, told, Cause.UNKNOWN, meant))
         elif scope_of(name) not in scopes:
-            text = f"`{name}` is the user's to set; the workspace's value is ignored."
-            problems.append(SettingProblem(path, name, text))
+            told = f"`{name}` is the user's to set; the workspace's value is ignored."
+            told += " Your own config.toml may set it."
+            problems.append(SettingProblem(path, name, told, Cause.SCOPE))
         else:
             values[name] = _Value(path, value)
     return values

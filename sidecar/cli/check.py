@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from sidecar.cli import formats
@@ -15,7 +15,7 @@ from sidecar.cli.main import refuse
 from sidecar.cli.root import root_of
 from sidecar.cli.targets import Target, targets
 from sidecar.domain.finding import Severity
-from sidecar.domain.kind import Kind
+from sidecar.domain.kind import Kind, Other
 from sidecar.domain.project import Project
 from sidecar.domain.source import Source
 from sidecar.host.workspace import open_workspace
@@ -25,6 +25,10 @@ from sidecar.services.diagnosis import FileReport, diagnose_path
 from sidecar.services.project import load_project
 
 FOUND, UNCHECKED = 1, 2
+_KNOWN = (
+    ".roomodes", "schedules.json", "TODO.md", "task_timing.tsv", "persistent-memory.md",
+    "sidecar.toml",
+)  # fmt: skip
 WRITERS: dict[str, Callable[[Sequence[FileReport]], None]] = {
     "text": formats.write_text,
     "json": formats.write_json,
@@ -92,17 +96,20 @@ def _selected(report: FileReport, codes: tuple[str, ...]) -> FileReport:
 
 def _reports(options: argparse.Namespace) -> Iterator[FileReport]:
     paths = options.paths or [str(root_of(options))]
-    opened = lru_cache(maxsize=8)(_opened)
+    searched = any(Path(path).is_dir() for path in paths)
+    opened = lru_cache(maxsize=8)(partial(_opened, finds_settings=searched))
     missing = True
-    for target in targets(paths):
-        missing = False
-        yield _report(target, opened)
+    for target in targets(paths, settings=True):
+        report = _report(target, opened)
+        if target.named or target.kind is not Other.SETTINGS or report.findings:
+            missing = False
+            yield report
     if missing:
         print(f"sidecar check: no known file in {', '.join(paths)}.", file=sys.stderr)
 
 
-def _opened(root: Path) -> Opened:
-    context = open_workspace(root)
+def _opened(root: Path, *, finds_settings: bool) -> Opened:
+    context = open_workspace(root, finds_settings=finds_settings)
     project = load_project(context.workspace, context.settings, context.clock())
     return Opened(context, project)
 
@@ -111,8 +118,7 @@ def _report(target: Target, opened: Callable[[Path], Opened]) -> FileReport:
     if target.kind is None and not Path(target.root, target.path).exists():
         return FileReport(target.shown, Kind.MODES, Source(""), error="There is no such file.")
     if target.kind is None:
-        known = ".roomodes, schedules.json, TODO.md, task_timing.tsv, persistent-memory.md"
-        error = f"Its name says no known kind of file; known are {known}."
+        error = f"Its name says no known kind of file; known are {', '.join(_KNOWN)}."
         return FileReport(target.shown, Kind.MODES, Source(""), error=error)
     if not target.root.is_dir():
         return FileReport(target.shown, target.kind, Source(""), error="There is no such file.")

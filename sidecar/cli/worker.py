@@ -64,7 +64,7 @@ def _opened(given: str, options: argparse.Namespace) -> Context:
     if options.engine_url is not None:
         flags["engine_url"] = options.engine_url
     loaded = load(root, user_config_file(), **flags)
-    report_settings(loaded)
+    report_settings(loaded.problems)
     settings = loaded.settings
     workspace = Workspace.open(root, state_dir=settings.state_dir, protected=settings.protected)
     return Context(

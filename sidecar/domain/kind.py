@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TypeAlias
 
 
 class Kind(StrEnum):
@@ -13,3 +14,12 @@ class Kind(StrEnum):
     TODO = "todo"
     TIMING = "timing"
     MEMORY = "memory"
+
+
+class Other(StrEnum):
+    """Files that are checked beside the loop's own, and are no agent's."""
+
+    SETTINGS = "settings"
+
+
+Checked: TypeAlias = Kind | Other

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
 from sidecar.lsp.folder import FileView, Folder
-from sidecar.workspace.layout import kind_of
+from sidecar.workspace.layout import checked_as
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class Checker:
         seen, folder = set[str](), self.folder
         renewed = _attempt(folder.tests.renew, folder.context)
         # Those in which nothing fails any more are told so.
-        other = [path for path in list(self.views) if kind_of(path) is None]
+        other = [path for path in list(self.views) if checked_as(path) is None]
         for path in {*folder.tests.files, *other}:
             if not (renewed or path in first):
                 seen.add(path)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from lsprotocol import types
 from pygls.uris import to_fs_path
 
-from sidecar.domain.kind import Kind
+from sidecar.domain.kind import Checked, Kind, Other
 from sidecar.domain.project import Project
 from sidecar.lsp.documents import Document
 from sidecar.lsp.testing import Tests
@@ -21,7 +21,7 @@ from sidecar.services.context import Context
 from sidecar.services.diagnosis import FileReport, diagnose, diagnose_path
 from sidecar.services.project import load_project
 from sidecar.settings import Settings
-from sidecar.workspace.layout import kind_of
+from sidecar.workspace.layout import SETTINGS_FILES, checked_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Folder:
         project = load_project(context.workspace, context.settings, context.clock())
         return Moment(project, context.settings, dict(self.documents))
 
-    def view(self, moment: Moment, kind: Kind, path: str) -> View | None:
+    def view(self, moment: Moment, kind: Checked, path: str) -> View | None:
         """What is wrong in one file, None where it is neither open nor there."""
         workspace = self.context.workspace
         document = moment.documents.get(path)
@@ -126,15 +126,16 @@ class Folder:
             return None
         return self._view(report, document)
 
-    def files(self, first: Collection[str] = ()) -> list[tuple[str, Kind]]:
+    def files(self, first: Collection[str] = ()) -> list[tuple[str, Checked]]:
         """The paths to check with their kinds: the workspace's own, and whatever is open.
 
         Those named ``first`` come before the others.
         """
         workspace, settings = self.context.workspace, self.context.settings
-        found = {workspace.path(kind, settings.product): kind for kind in Kind}
+        found: dict[str, Checked] = {workspace.path(kind, settings.product): kind for kind in Kind}
+        found |= dict.fromkeys(SETTINGS_FILES, Other.SETTINGS)
         for path in list(self.documents):
-            kind = kind_of(path)
+            kind = checked_as(path)
             if kind is not None:
                 found[path] = kind
         return sorted(found.items(), key=lambda item: item[0] not in first)

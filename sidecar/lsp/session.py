@@ -18,7 +18,7 @@ from sidecar.lsp.publisher import Publisher
 from sidecar.lsp.translate import Encoding
 from sidecar.services.context import Context
 from sidecar.workspace.changes import Subscription
-from sidecar.workspace.layout import find_root, kind_of
+from sidecar.workspace.layout import SETTINGS_FILES, checked_as, find_root, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Session:
 
     def _on_disk(self, checker: Checker, paths: frozenset[str]) -> None:
         """Hear which of a folder's files changed."""
-        if not paths.isdisjoint(watching.SETTINGS_FILES):
+        if not paths.isdisjoint(SETTINGS_FILES):
             self._reload(checker)
         if watching.reported(checker.folder) in paths:
             checker.folder.tests.outdated()
@@ -136,7 +136,7 @@ class Session:
     def find(self, uri: str) -> tuple[Checker, str] | None:
         """The checker and the path of a file of a known kind, None for any other file."""
         found = self.locate(uri)
-        return found if found and kind_of(found[1]) is not None else None
+        return found if found and checked_as(found[1]) is not None else None
 
     def locate(self, uri: str) -> tuple[Checker, str] | None:
         """The checker and the path of any file in a folder, None for one outside of all."""
@@ -175,7 +175,7 @@ class Session:
         for uri in uris:
             for checker in self:
                 path = checker.folder.path_of(uri)
-                if path in watching.SETTINGS_FILES or (path and kind_of(path)):
+                if path and checked_as(path) is not None:
                     self._on_disk(checker, frozenset({path}))
 
     async def view(self, uri: str) -> tuple[Checker, View] | None:

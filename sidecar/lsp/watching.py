@@ -13,9 +13,7 @@ from sidecar.domain.kind import Kind
 from sidecar.lsp.folder import Folder
 from sidecar.services.test_results import REPORTED
 from sidecar.workspace.changes import Subscription
-from sidecar.workspace.layout import candidates
-
-SETTINGS_FILES = ("pyproject.toml", "sidecar.toml")
+from sidecar.workspace.layout import SETTINGS_FILES, candidates
 
 
 def watched(folder: Folder) -> list[str]:

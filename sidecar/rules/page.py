@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from sidecar.domain.kind import Kind
+from sidecar.domain.kind import Checked, Kind, Other
 from sidecar.domain.project import Project, parse_file
 
 # The instant at which every example happens.
 EXAMPLE_NOW = datetime(2025, 5, 1, 10, 23, 45, tzinfo=UTC)
-DEFAULT_PATHS = {
+DEFAULT_PATHS: dict[Checked, str] = {
     Kind.MODES: ".roomodes",
     Kind.SCHEDULES: ".roo/schedules.json",
     Kind.TODO: "TODO.md",
     Kind.TIMING: "task_timing.tsv",
     Kind.MEMORY: "persistent-memory.md",
+    Other.SETTINGS: "sidecar.toml",
 }
 HEADINGS = ("Bad:", "Good:")
 # A docstring cannot show every character: an arrow stands for a tab, <U+0000> for any other.
@@ -39,11 +41,12 @@ class Example:
     product: str = "roo"
     memory_limit: int = 300
 
-    def project(self, kinds: dict[str, Kind]) -> Project:
+    def project(self, kinds: Mapping[str, Checked]) -> Project:
         """The block's files as a project at the instant of all examples."""
         files = (
-            parse_file(kinds[path], text, path=path, product=self.product)
+            parse_file(kind, text, path=path, product=self.product)
             for path, text in self.files.items()
+            if isinstance(kind := kinds[path], Kind)
         )
         project = Project(
             EXAMPLE_NOW,
@@ -64,7 +67,7 @@ class Page:
     good: tuple[Example, ...]
 
 
-def parse_page(docstring: str, kind: Kind) -> Page:
+def parse_page(docstring: str, kind: Checked) -> Page:
     """Read a docstring that ``inspect.cleandoc`` has cleaned."""
     prose: list[str] = []
     blocks: list[tuple[str, list[str]]] = []
@@ -82,7 +85,7 @@ def parse_page(docstring: str, kind: Kind) -> Page:
     return Page(prose[0] if prose else "", "\n".join(prose[1:]).strip(), bad, good)
 
 
-def _example(lines: list[str], kind: Kind) -> Example:
+def _example(lines: list[str], kind: Checked) -> Example:
     text = textwrap.dedent("\n".join(lines)).strip("\n")
     zone, product, limit, path = "UTC", "roo", "300", DEFAULT_PATHS[kind]
     files: dict[str, list[str]] = {}

@@ -7,7 +7,7 @@ from itertools import islice
 from types import ModuleType
 
 from sidecar.domain.finding import Finding
-from sidecar.domain.kind import Kind
+from sidecar.domain.kind import Checked
 from sidecar.domain.project import Project
 from sidecar.rules import (
     across,
@@ -21,6 +21,7 @@ from sidecar.rules import (
     schedules_fields,
     schedules_syntax,
     schedules_time,
+    settings,
     timing,
     timing_values,
     todo,
@@ -41,6 +42,7 @@ MODULES: tuple[ModuleType, ...] = (
     timing,
     timing_values,
     memory,
+    settings,
     across,
 )
 
@@ -59,7 +61,7 @@ RULES: dict[str, Rule] = {
 MAX_FINDINGS_OF_A_RULE = 1000
 
 
-def check(kind: Kind, file: object, project: Project) -> list[Finding]:
+def check(kind: Checked, file: object, project: Project) -> list[Finding]:
     """All findings of one file, ordered by place and code."""
     found = (
         finding

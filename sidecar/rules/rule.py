@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sidecar.domain.finding import Finding, Fix, Severity
-from sidecar.domain.kind import Kind
+from sidecar.domain.kind import Checked
 from sidecar.domain.project import Project
 from sidecar.domain.source import Span
 
@@ -33,9 +33,9 @@ class Rule:
 
     code: str
     severity: Severity
-    kind: Kind
+    kind: Checked
     check: Check
-    also: tuple[Kind, ...] = ()
+    also: tuple[Checked, ...] = ()
 
     @property
     def name(self) -> str:
@@ -54,6 +54,6 @@ class Rule:
             yield Finding(self.code, severity, hit.span, hit.message, hit.fixes)
 
 
-def rule(code: str, severity: Severity, kind: Kind, *also: Kind) -> Callable[[Check], Rule]:
+def rule(code: str, severity: Severity, kind: Checked, *also: Checked) -> Callable[[Check], Rule]:
     """Declare a check as a rule of one kind of file; its examples are of the first kind."""
     return lambda check: Rule(code, severity, kind, check, also)

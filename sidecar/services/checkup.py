@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from sidecar.domain.errors import SidecarError
 from sidecar.domain.finding import Finding, Severity
-from sidecar.domain.kind import Kind
+from sidecar.domain.kind import Checked, Kind, Other
 from sidecar.domain.modes import ModesFile
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import FileReport, diagnose_workspace
@@ -73,7 +73,7 @@ def _file_check(category: str, report: FileReport, findings: list[Finding]) -> C
     )
 
 
-def _reports(context: Context, kinds: Iterable[Kind] = tuple(Kind)) -> list[FileReport]:
+def _reports(context: Context, kinds: Iterable[Checked] = (*Kind, *Other)) -> list[FileReport]:
     return diagnose_workspace(context.workspace, context.settings, context.clock(), kinds)
 
 

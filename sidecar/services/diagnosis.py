@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
+from sidecar.domain import toml
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.finding import Finding, Severity
-from sidecar.domain.kind import Kind
+from sidecar.domain.kind import Checked, Kind, Other
 from sidecar.domain.modes import ModesFile
 from sidecar.domain.project import File, Project, parse_file
 from sidecar.domain.schedules import SchedulesFile, outcome
-from sidecar.domain.source import Source
+from sidecar.domain.settings import Cause, SettingsFile, Untaken
+from sidecar.domain.source import Position, Source, Span
 from sidecar.rules import registry
 from sidecar.services.project import MAX_STATE_FILE_BYTES, load_project
-from sidecar.settings import Settings
+from sidecar.settings import SettingProblem, Settings, problems_in
+from sidecar.workspace.layout import SETTINGS_FILES
 from sidecar.workspace.workspace import Workspace
 
 
@@ -34,7 +38,7 @@ class FileReport:
     """Everything known about one file; ``error`` says why it could not be checked."""
 
     path: str
-    kind: Kind
+    kind: Checked
     source: Source
     product: ProductVerdict | None = None
     findings: tuple[Finding, ...] = ()
@@ -45,13 +49,46 @@ class FileReport:
         return sum(finding.severity is severity for finding in self.findings)
 
 
-def diagnose(kind: Kind, path: str, text: str, project: Project, settings: Settings) -> FileReport:
+def diagnose(
+    kind: Checked, path: str, text: str, project: Project, settings: Settings
+) -> FileReport:
     """Check one text, taken as the project's file of its kind; never raises."""
-    file = parse_file(kind, text, path=path, product=project.product)
-    view = project.having(file)
-    found = registry.check(kind, file, view)
+    if isinstance(kind, Kind):
+        file = parse_file(kind, text, path=path, product=project.product)
+        verdict = verdict_of(file, project)
+        found = registry.check(kind, file, project.having(file))
+        source = file.source
+    else:
+        own = settings_file(path, text)
+        verdict, found, source = None, registry.check(kind, own, project), own.source
     findings = tuple(finding for finding in found if finding.code not in settings.ignore)
-    return FileReport(path, kind, file.source, verdict_of(file, project), findings)
+    return FileReport(path, kind, source, verdict, findings)
+
+
+# Beside each text that is typed, these are looked at again.
+@lru_cache(maxsize=8)
+def settings_file(path: str, text: str) -> SettingsFile:
+    """The model of a workspace's settings file; one that does not speak of us says nothing."""
+    source = Source(text)
+    if path != "sidecar.toml" and "sidecar" not in text:
+        return SettingsFile(path, source)
+    problems = problems_in(path, text)
+    places = toml.key_places(text)
+    untaken = (
+        Untaken(each.cause, each.message, _span(each, source, places), each.meant)
+        for each in problems
+    )
+    return SettingsFile(path, source, tuple(untaken))
+
+
+def _span(problem: SettingProblem, source: Source, places: dict[toml.Key, Span]) -> Span:
+    if problem.cause is not Cause.SYNTAX:
+        return toml.place(places, problem.key)
+    if problem.at is None:
+        return Span(len(source.text), len(source.text))
+    line, column = problem.at
+    start = source.offset(Position(line - 1, column - 1))
+    return Span(start, min(start + 1, len(source.text)))
 
 
 def verdict_of(file: File, project: Project) -> ProductVerdict | None:
@@ -68,7 +105,7 @@ def verdict_of(file: File, project: Project) -> ProductVerdict | None:
 
 
 def diagnose_path(
-    workspace: Workspace, kind: Kind, path: str, project: Project, settings: Settings
+    workspace: Workspace, kind: Checked, path: str, project: Project, settings: Settings
 ) -> FileReport:
     """Check one file as the user sees it; what cannot be read becomes the report's error."""
     try:
@@ -79,7 +116,7 @@ def diagnose_path(
     return diagnose(kind, path, text, project, settings)
 
 
-def decoded(kind: Kind, data: bytes) -> str:
+def decoded(kind: Checked, data: bytes) -> str:
     """The text of a file's bytes; raises SidecarError E_INVALID for what is not UTF-8 text.
 
     A time log is read with replacement characters: rows appended in UTF-16 by a shell are common
@@ -97,13 +134,26 @@ def decoded(kind: Kind, data: bytes) -> str:
 
 
 def diagnose_workspace(
-    workspace: Workspace, settings: Settings, now: datetime, kinds: Iterable[Kind] = tuple(Kind)
+    workspace: Workspace,
+    settings: Settings,
+    now: datetime,
+    kinds: Iterable[Checked] = (*Kind, *Other),
 ) -> list[FileReport]:
-    """Check every file of the workspace that exists, in the order of kinds."""
+    """Check every file of the workspace that exists, in the order of kinds.
+
+    Settings files are reported where something in them is wrong.
+    """
     project = load_project(workspace, settings, now)
-    paths = [(kind, workspace.path(kind, settings.product)) for kind in kinds]
-    return [
+    paths = [(kind, path) for kind in kinds for path in _paths(workspace, kind, settings)]
+    reports = (
         diagnose_path(workspace, kind, path, project, settings)
         for kind, path in paths
         if workspace.holds(path)
-    ]
+    )
+    return [each for each in reports if isinstance(each.kind, Kind) or each.findings]
+
+
+def _paths(workspace: Workspace, kind: Checked, settings: Settings) -> tuple[str, ...]:
+    if isinstance(kind, Kind):
+        return (workspace.path(kind, settings.product),)
+    return SETTINGS_FILES

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sidecar.domain.edit import Edit, apply_edits
 from sidecar.domain.finding import Finding, Fix
-from sidecar.domain.kind import Kind
+from sidecar.domain.kind import Checked
 from sidecar.domain.project import Project
 from sidecar.services.diagnosis import diagnose
 from sidecar.settings import Settings
@@ -25,7 +25,13 @@ class Applied:
 
 
 def fixed(
-    kind: Kind, path: str, text: str, project: Project, settings: Settings, *, unsafe: bool = False
+    kind: Checked,
+    path: str,
+    text: str,
+    project: Project,
+    settings: Settings,
+    *,
+    unsafe: bool = False,
 ) -> tuple[str, list[Applied]]:
     """The text after all applicable fixes, and which were applied, in order."""
     applied: list[Applied] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from sidecar.domain.kind import Kind
+from sidecar.domain.kind import Checked, Kind, Other
 from sidecar.workspace.root import nearest_root
 
 _BY_NAME = {
@@ -18,6 +18,8 @@ _BY_NAME = {
     "task_timing.tsv": Kind.TIMING,
     "persistent-memory.md": Kind.MEMORY,
 }
+# The weaker one first.
+SETTINGS_FILES = ("pyproject.toml", "sidecar.toml")
 _SCHEDULE_FOLDERS = {".roo", ".zoo"}
 _MODE_FILES = {
     "roo": (".roomodes",),
@@ -33,6 +35,11 @@ def kind_of(path: str) -> Kind | None:
     if name == "schedules.json" and folder.rpartition("/")[2] in _SCHEDULE_FOLDERS:
         return Kind.SCHEDULES
     return _BY_NAME.get(name)
+
+
+def checked_as(path: str) -> Checked | None:
+    """What a file is checked as, settings files at the workspace's root among them."""
+    return Other.SETTINGS if path in SETTINGS_FILES else kind_of(path)
 
 
 def candidates(kind: Kind, product: str = "roo") -> tuple[str, ...]:

@@ -240,3 +240,40 @@ def test_a_place_in_sarif_is_a_uri(sidecar, tmp_path: Path):
 
     location = run["results"][0]["locations"][0]["physicalLocation"]
     assert location["artifactLocation"]["uri"] == "100%25%20a%20b/.roomodes"
+
+
+def test_settings_that_are_not_taken_are_findings_with_their_place_and_not_said_twice(
+    sidecar, tmp_path: Path
+):
+    put(tmp_path, "pyproject.toml", '[tool.sidecar]\n# mine\ninterpreter = "./evil"\n')
+    put(tmp_path, "TODO.md", "- [ ] one\n")
+
+    answer = sidecar("check")
+
+    assert "pyproject.toml:3:1: warning ST002: `interpreter` is the user's to set" in answer.stdout
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert sidecar("check", "--fail-on", "warning").returncode == 1
+    assert "`interpreter` is the user's to set" in sidecar("check", "TODO.md").stderr
+
+
+def test_a_settings_file_without_mistakes_is_listed_where_it_was_named_alone(
+    sidecar, tmp_path: Path
+):
+    put(tmp_path, "sidecar.toml", 'timezone = "UTC"\n')
+    put(tmp_path, "pyproject.toml", "no toml at all, and none of ours")
+    put(tmp_path, "TODO.md", "- [ ] one\n")
+
+    found = json.loads(sidecar("check", "--format", "json").stdout)["files"]
+    named = json.loads(sidecar("check", "--format", "json", "sidecar.toml").stdout)["files"]
+
+    assert [Path(file["path"]).name for file in found] == ["TODO.md"]
+    assert [(file["path"], file["kind"]) for file in named] == [("sidecar.toml", "settings")]
+
+
+def test_settings_of_the_user_are_still_said_on_stderr(
+    sidecar, tmp_path: Path, user_directory: Path
+):
+    put(tmp_path, "TODO.md", "- [ ] one\n")
+    put(user_directory, "config/config.toml", "colour = 1\n")
+
+    assert "There is no setting `colour`." in sidecar("check").stderr

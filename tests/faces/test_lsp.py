@@ -302,6 +302,27 @@ async def test_an_edit_of_one_file_refreshes_the_findings_of_another(
     assert await editor.shown(".roo/schedules.json", lacks("SC004"))
 
 
+async def test_settings_that_are_not_taken_are_shown_as_they_are_typed_and_saved(
+    editor: Editor, folder: Path
+) -> None:
+    settings = folder / "sidecar.toml"
+    settings.write_text('host = "0.0.0.0"\n', encoding="utf-8")
+    project = folder / "pyproject.toml"
+    project.write_text('[project]\nname = "sidecar"\n[tool.sidecar]\nport = 1\n', encoding="utf-8")
+    await editor.begin(folder)
+
+    assert codes((await editor.shown("pyproject.toml", has("ST002"))).diagnostics) == ["ST002"]
+    editor.open("sidecar.toml", "\ntimezon = 'UTC'\n", version=3)
+    typed = await editor.shown("sidecar.toml", has("ST003"))
+    assert (typed.version, codes(typed.diagnostics)) == (3, ["ST003"])
+    assert typed.diagnostics[0].range.start == types.Position(1, 0)
+    project.write_text('[project]\nname = "sidecar"\n', encoding="utf-8")
+    assert not (await editor.shown("pyproject.toml", lacks("ST002"))).diagnostics
+    editor.close("sidecar.toml")
+    saved = await editor.shown("sidecar.toml", has("ST002"))
+    assert saved.version is None
+
+
 async def test_a_change_on_disk_refreshes_the_findings_of_an_open_file(
     editor: Editor, folder: Path
 ) -> None:

@@ -7,18 +7,20 @@ from dataclasses import replace
 import pytest
 
 from sidecar.domain.edit import apply_edits
+from sidecar.domain.kind import Kind
 from sidecar.domain.project import parse_file
 from sidecar.rules.page import DEFAULT_PATHS, Example, parse_page
 from sidecar.rules.registry import RULES
 from sidecar.rules.rule import Rule
-from sidecar.workspace.layout import kind_of
+from sidecar.services.diagnosis import settings_file
+from sidecar.workspace.layout import checked_as
 
 EVERY_RULE = pytest.mark.parametrize("rule", RULES.values(), ids=list(RULES))
 
 
 def subject(rule: Rule, example: Example) -> tuple[str, str]:
     """The file of the example that the rule checks."""
-    found = [path for path in example.files if kind_of(path) is rule.kind]
+    found = [path for path in example.files if checked_as(path) is rule.kind]
     path = found[0] if found else DEFAULT_PATHS[rule.kind]
     return path, example.files[path]
 
@@ -26,9 +28,12 @@ def subject(rule: Rule, example: Example) -> tuple[str, str]:
 def findings(rule: Rule, example: Example, path: str, text: str):
     """What the rule finds in the example, its own file having this text."""
     changed = replace(example, files=example.files | {path: text})
-    kinds = {name: kind_of(name) or rule.kind for name in changed.files}
+    kinds = {name: checked_as(name) or rule.kind for name in changed.files}
     project = changed.project(kinds)
-    file = parse_file(rule.kind, text, path=path, product=example.product)
+    if isinstance(rule.kind, Kind):
+        file = parse_file(rule.kind, text, path=path, product=example.product)
+    else:
+        file = settings_file(path, text)
     return list(rule.findings(file, project))
 
 

@@ -4,7 +4,7 @@
 -- server is only started for those, whatever their filetype.
 
 local modes = { ['.roomodes'] = true, ['.zoomodes'] = true, ['.kilocodemodes'] = true, ['.bobmodes'] = true }
-local notes = { ['TODO.md'] = true, ['task_timing.tsv'] = true, ['persistent-memory.md'] = true }
+local notes = { ['TODO.md'] = true, ['task_timing.tsv'] = true, ['persistent-memory.md'] = true, ['sidecar.toml'] = true }
 
 local function looked_after(path)
   local name, folder = vim.fs.basename(path), vim.fs.basename(vim.fs.dirname(path))

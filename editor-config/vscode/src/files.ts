@@ -16,6 +16,9 @@ const AGENT_FILES = [
 /** All files the sidecar reads, wherever they lie; other tools keep a `TODO.md` too. */
 const PATTERNS = [...AGENT_FILES, "TODO.md"].map((name) => `**/${name}`);
 
+/** At the root of a folder, what is said of the sidecar in these is checked too. */
+const SETTINGS = ["sidecar.toml", "pyproject.toml"];
+
 /**
  * The files of which a sidecar is told: those of one folder, by its address, else any on the disk.
  *
@@ -24,7 +27,8 @@ const PATTERNS = [...AGENT_FILES, "TODO.md"].map((name) => `**/${name}`);
  */
 export function documents(testLenses: boolean, folder?: string): DocumentFilter[] {
   const within = (pattern: string) => (folder === undefined ? pattern : { baseUri: folder, pattern });
-  const ours = PATTERNS.map((pattern) => ({ scheme: "file", pattern: within(pattern) }));
+  const settings = folder === undefined ? [] : SETTINGS;
+  const ours = [...PATTERNS, ...settings].map((pattern) => ({ scheme: "file", pattern: within(pattern) }));
   const python = { scheme: "file", language: "python", pattern: within("**/*") };
   return testLenses ? [...ours, python] : ours;
 }

@@ -34,6 +34,7 @@ test("a folder's sidecar is told of files in that folder alone", () => {
   for (const pattern of patterns) {
     assert.equal((pattern as { baseUri: string }).baseUri, folder);
   }
+  assert.ok(patterns.some((pattern) => (pattern as { pattern: string }).pattern === "sidecar.toml"));
   assert.equal(documents(true).length, documents(false).length + 1);
 });
 
