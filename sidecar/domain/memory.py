@@ -31,6 +31,8 @@ _ENTRY = re.compile(r"\[([^\]]*)\][ \t]*\[([^\]]*)\][ \t]*(?:-|–|—)[ \t]*(.*
 _MARK = re.compile(r"<!-- sidecar:([A-Za-z0-9._-]{1,64}) -->[ \t]*\Z")
 # One writer reads again what the one before it has just written. In characters.
 _MOST_KNOWN = 200_000
+# A line with a number sign, or one that ends as a line under a heading does.
+_MAY_BE_HEADING = re.compile(r"#|[-=][ \t]*$", re.MULTILINE)
 _LIST = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]")
 
 
@@ -202,9 +204,9 @@ def render_entry(
     body = _demoted(body).strip("\n")
     if bullets:
         body = _bulleted(body)
-    for candidate in (body, f"{body}\n{parse_markdown(body).closer}", _quoted(body)):
-        text = f"{heading}\n{candidate}\n<!-- sidecar:{entry_id} -->\n"
-        if _is_whole(text):
+    for inside in (str, _closed, _quoted):
+        text = f"{heading}\n{inside(body)}\n<!-- sidecar:{entry_id} -->\n"
+        if _is_whole(parse(text).markdown):  # whoever adds it to a file parses it again
             break
     return text
 
@@ -347,6 +349,8 @@ def _bracketed(word: str) -> str:
 
 def _demoted(body: str) -> str:
     """The content with no heading above level 3."""
+    if not _MAY_BE_HEADING.search(body):
+        return body
     markdown = parse_markdown(body)
     source = markdown.source
     edits = []
@@ -364,19 +368,24 @@ def _demoted(body: str) -> str:
 
 def _bulleted(body: str) -> str:
     """The content as a list: as it is where it starts with one, else as one finding."""
-    if not body or _LIST.match(body) or parse_markdown(body).lines[0].kind is not LineKind.TEXT:
+    if not body or _LIST.match(body):
+        return body
+    if parse_markdown(body.partition("\n")[0]).lines[0].kind is not LineKind.TEXT:
         return body
     label = "" if body.partition(":")[0] in LABELS else "Finding: "
     return "- " + label + re.sub(r"\n(?=[^\n])", "\n  ", body.strip())
+
+
+def _closed(body: str) -> str:
+    return f"{body}\n{parse_markdown(body).closer}"
 
 
 def _quoted(body: str) -> str:
     return "\n".join(f"> {line}" for line in body.split("\n"))
 
 
-def _is_whole(text: str) -> bool:
+def _is_whole(markdown: Markdown) -> bool:
     """Whether a text is one entry and nothing else, to a reader of Markdown."""
-    markdown = parse_markdown(text)
     high = [h.line for h in markdown.sections if h.level <= ENTRY_LEVEL]
     last = len(markdown.lines) - 2
     return high == [0] and list(_marks(markdown)) == [last] and not markdown.closer

@@ -18,7 +18,7 @@ def archive(file: MemoryFile, name: str, *, free: int) -> tuple[Entry, ...]:
         return ()
     home = file.section(name)
     chosen: list[Entry] = []
-    for index in sorted(_movable(file), key=lambda at: _reluctance(file.placed[at].entry, home)):
+    for index in _movable(file, home):
         if free <= 0:
             break
         chosen.append(file.placed[index].moved(index))
@@ -31,12 +31,12 @@ def remove_entries(entries: Iterable[Entry]) -> tuple[Edit, ...]:
     return tuple(Edit(entry.span, "") for entry in entries)
 
 
-def _movable(file: MemoryFile) -> Iterator[int]:
-    entries = (each.entry for each in file.placed)
-    return (index for index, entry in enumerate(entries) if entry.id or entry.timestamp)
-
-
-def _reluctance(entry: Entry, home: Section | None) -> tuple[bool, bool, float]:
-    foreign = home is None or entry.section != home.index
-    time = entry.timestamp.timestamp() if entry.timestamp else 0.0
-    return (foreign, entry.id is None, time)
+def _movable(file: MemoryFile, home: Section | None) -> Iterator[int]:
+    """The entries that may leave, the least reluctant first."""
+    groups: dict[tuple[bool, bool], list[tuple[float, int]]] = {}
+    own = None if home is None else home.index
+    for index, (entry, _, _) in enumerate(file.placed):
+        if entry.id or entry.timestamp:
+            time = entry.timestamp.timestamp() if entry.timestamp else 0.0
+            groups.setdefault((entry.section != own, entry.id is None), []).append((time, index))
+    return (index for group in sorted(groups) for _, index in sorted(groups[group]))

@@ -34,7 +34,7 @@ def with_entry(file: MemoryFile, name: str, entry: str) -> MemoryFile:
     edits = append_entry(file, name, entry)
     text = apply_edits(file.source.text, edits)
     home, lone = file.section(name), _lone(entry)
-    plain = not file.closer and "\r" not in text
+    plain = not file.closer and "\r" not in file.source.text + text
     if home is None or lone is None or not plain or not _is_apart(file, edits[0]):
         return parse(text)
     return remembered(_inserted(file, home, edits[0], lone, text))
@@ -46,7 +46,7 @@ def without_entries(file: MemoryFile, gone: Sequence[Entry]) -> MemoryFile:
     plain = not file.closer and "\r" not in file.source.text
     if not plain or not all(_stands_alone(file, entry) for entry in gone):
         return parse(text)
-    return remembered(_removed(file, {entry.index for entry in gone}, text))
+    return remembered(_removed(file, sorted(gone, key=lambda entry: entry.index), text))
 
 
 def _lone(text: str) -> Entry | None:
@@ -100,7 +100,7 @@ def _inserted(file: MemoryFile, home: Section, edit: Edit, lone: Entry, text: st
         heading=head,
         body=Span(head.end, span.end),
     )
-    after = [Placed(e, l_ + lines, c + characters) for e, l_, c in file.placed[len(before) :]]
+    after = _shifted(file.placed[len(before) :], lines, characters)
     sections = [
         _resized(
             each, (lines, characters) if each.index > home.index else (0, 0), lines, characters
@@ -112,17 +112,23 @@ def _inserted(file: MemoryFile, home: Section, edit: Edit, lone: Entry, text: st
     return MemoryFile(Source(text), "", tuple(sections), (*before, Placed(new), *after))
 
 
-def _removed(file: MemoryFile, gone: set[int], text: str) -> MemoryFile:
+def _shifted(placed: Sequence[Placed], lines: int, characters: int) -> Sequence[Placed]:
+    if not lines and not characters:
+        return placed
+    return [Placed(entry, l_ + lines, c + characters) for entry, l_, c in placed]
+
+
+def _removed(file: MemoryFile, gone: Sequence[Entry], text: str) -> MemoryFile:
     placed: list[Placed] = []
-    lines = characters = 0
+    lines = characters = reached = 0
     at_end: dict[int, tuple[int, int]] = {}
-    for index, (entry, lines_on, characters_on) in enumerate(file.placed):
-        if index in gone:
-            lines -= entry.lines
-            characters -= entry.span.end - entry.span.start
-        else:
-            placed.append(Placed(entry, lines_on + lines, characters_on + characters))
+    for entry in gone:
+        placed += _shifted(file.placed[reached : entry.index], lines, characters)
+        lines -= entry.lines
+        characters -= entry.span.end - entry.span.start
         at_end[entry.section] = lines, characters
+        reached = entry.index + 1
+    placed += _shifted(file.placed[reached:], lines, characters)
     sections: list[Section] = []
     begin = (0, 0)
     for section in file.sections:

@@ -160,6 +160,13 @@ def test_a_model_with_an_entry_put_in_is_the_model_of_the_new_text(
     assert same(with_entry(file, name, entry), changed)
 
 
+def test_a_lone_carriage_return_at_the_end_is_a_line_of_its_own_to_both():
+    text = "# System Updates & Status\n\n## y\n    code\n\r"
+    file, entry = parse(text), entry_of("again", "again")
+    changed = apply_edits(text, append_entry(file, "system_updates", entry))
+    assert same(with_entry(file, "system_updates", entry), changed)
+
+
 @given(MEMORIES, st.data())
 def test_a_model_with_entries_taken_out_is_the_model_of_the_new_text(
     text: str, data: st.DataObject
