@@ -116,8 +116,10 @@ mutation: .venv/dev.stamp ## mutate a sample of the code and see whether its tes
 planted: .venv/dev.stamp ## plant ten defects, one at a time, and see that make validate finds each
 	@$(PY) -P tests/planted/run.py $(ARGS)
 
-torture: .venv/dev.stamp ## 200 random starts, kills and reconnections of channels and their sidecar; prints counts
-	@SIDECAR_TORTURE_ACTIONS=200 SIDECAR_TORTURE_SECONDS=540 $(PY) -P -m pytest -q -s tests/channel/test_torture.py
+torture: .venv/dev.stamp ## 200 random starts, kills and reconnections of channels and their sidecar; ARGS=--tcp
+	@SIDECAR_TORTURE_ACTIONS=$${SIDECAR_TORTURE_ACTIONS:-200} SIDECAR_TORTURE_SECONDS=540 \
+		$(if $(filter --tcp,$(ARGS)),SIDECAR_TRANSPORT=tcp) \
+		$(PY) -P -m pytest -q -s tests/channel/test_torture.py $(filter-out --tcp,$(ARGS))
 
 bench-channel: .venv/dev.stamp ## what clients wait for and cost through channels, beside SDK and Node servers
 	@$(PY) -P benchmarks/channel_against_solo.py --install $(ARGS)

@@ -193,7 +193,7 @@ def listening(place: Place, environ: Mapping[str, str] = os.environ) -> socket.s
     Only who holds the lock may; what lies there goes.
     """
     for path in (place.socket, place.address):
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             os.unlink(path)  # noqa: PTH108
     return None if environ.get(TRANSPORT) == "tcp" else unix.listen(place)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from contextlib import suppress
 
@@ -47,3 +48,5 @@ class Callers:
         del self._rounds[connection]
         with suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
+        if sys.platform == "win32":
+            connection.close()  # which wakes nobody elsewhere, as a shutdown may not there

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 # Long enough for a client that starts its server anew.
 LINGER_SECONDS = 2.0
 HOUSEKEEPING_SECONDS = 0.5
-_GREETING_SECONDS = 10.0
+GREETING_SECONDS = 10.0
 _STOPPING_SECONDS = 5.0
 _LOG_BYTES = 1024 * 1024
 # New objects between two collections; a check of a long file makes about as many.
@@ -72,7 +72,7 @@ class Host:
         self._faces: dict[str, Face] = {}
         self._loading = asyncio.Lock()
         self._began = time.time()
-        self._callers = Callers(round(_GREETING_SECONDS / HOUSEKEEPING_SECONDS))
+        self._callers = Callers(round(GREETING_SECONDS / HOUSEKEEPING_SECONDS))
         self._idle_rounds = 0
         self._transport = ""
         self._leaving: asyncio.Task[None] | None = None
@@ -132,7 +132,6 @@ class Host:
     def _hear(self, door: Door, connection: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
         """Let in who belongs to the user; anybody else gets no answer."""
         try:
-            connection.settimeout(_GREETING_SECONDS)
             if door.admits(connection):
                 self.meet(connection, loop)
             else:
@@ -146,10 +145,8 @@ class Host:
     def meet(self, connection: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
         """Read a greeting and let the loop admit who has sent it."""
         try:
-            connection.settimeout(_GREETING_SECONDS)
             told, rest = first_line(connection)
             hello = json.loads(told)
-            connection.settimeout(None)
             link = ChannelLink(dict(hello), connection, rest)
             asyncio.run_coroutine_threadsafe(self._admitted(link), loop)
         except (OSError, ValueError, TypeError, RuntimeError) as error:

@@ -179,6 +179,7 @@ def test_the_mode_of_a_session_outlives_the_sidecar(start, example_workspace):
     change = {"target_mode": "implementation-core"}
     assert agent.call("switch_mode", change)["result"]["structuredContent"]["changed"] is True
     crash(example_workspace)
+    until(lambda: len(status(example_workspace)["clients"]) == 2)
     told = [each.call("switch_mode", change)["result"] for each in (agent, other)]
     assert [each["structuredContent"]["changed"] for each in told] == [False, True]
 
