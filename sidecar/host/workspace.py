@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from sidecar.channel.frames import RUN_MARK
 from sidecar.domain.settings import Cause
 from sidecar.services.context import Client, Context
 from sidecar.settings import SettingProblem, load
@@ -17,15 +19,17 @@ from sidecar.workspace.workspace import Workspace
 def open_workspace(
     root: Path, *, code_allowed: bool = False, finds_settings: bool = False
 ) -> Context:
-    """A person's view of a workspace; settings that were not taken are said on stderr.
+    """The view of whoever starts a command: a person, or a run's agent by its environment's mark.
 
+    Settings that were not taken are said on stderr.
     Whoever ``finds_settings`` says itself what is wrong in the workspace's own settings files.
     """
     loaded = load(root, UserDirs.locate().config / "config.toml")
     report_settings([each for each in loaded.problems if not (finds_settings and _is_found(each))])
     settings = loaded.settings
     workspace = Workspace.open(root, state_dir=settings.state_dir, protected=settings.protected)
-    return Context(workspace, settings, client=Client("cli"), code_allowed=code_allowed)
+    client = Client("cli", run=os.environ.get(RUN_MARK, ""))
+    return Context(workspace, settings, client=client, code_allowed=code_allowed)
 
 
 def _is_found(problem: SettingProblem) -> bool:
