@@ -73,8 +73,10 @@ format: .venv/dev.stamp ## let ruff correct what it can
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-types: .venv/dev.stamp ## mypy, strict
+types: .venv/dev.stamp ## mypy, strict; what channels and sidecars need also as on Windows
 	@$(PY) -m mypy
+	@$(PY) -m mypy --platform win32 --no-warn-unreachable --cache-dir .mypy_cache/win32 \
+		sidecar/channel sidecar/host sidecar/cli
 
 contracts: .venv/dev.stamp ## import-linter: who may import whom
 	@$(BIN)/lint-imports
