@@ -55,8 +55,8 @@ for step in json.loads(Path(sys.argv[1]).read_text()):
 # Writes a file as an agent does: by the tools of the MCP server that it starts where it works.
 WRITER = """\
 import json, subprocess, sys
-path, text = sys.argv[1:]
-command = [sys.executable, "-P", "-m", "sidecar", "mcp"]
+path, text, *more = sys.argv[1:]
+command = [sys.executable, "-P", "-m", "sidecar", "mcp", *more]
 server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 def send(**message):
     server.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\\n")

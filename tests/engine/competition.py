@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.engine.competitor import Ledger
+
 _ENDS = ("done", "repeated", "stopped")
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -37,6 +39,7 @@ class Competition:
     def __post_init__(self) -> None:
         self.ledger = self.folder / "ledger.jsonl"
         self.ledger.touch()
+        self._told = Ledger(self.ledger)
         self.origin = datetime.now(UTC).replace(microsecond=0)
         self._write_workspace()
         given = {
@@ -82,6 +85,7 @@ class Competition:
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """End a process as a crash does."""
+        self._told.write(pid=process.pid, run="", what="killed")
         self.kills.append((time.time(), process.pid))
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -120,18 +124,20 @@ class Competition:
 
     def overlaps(self) -> int:
         """How many attempts started while another of the same workspace was at work."""
-        count, running = 0, {}
-        for entry in sorted(self.entries(), key=lambda e: e["at"]):
-            running = {p: r for p, r in running.items() if not self._killed(p, entry["at"])}
-            if entry["what"] == "start":
+        count, running, gone = 0, dict[int, str](), set[int]()
+        for entry in self.entries():
+            pid, what = entry["pid"], entry["what"]
+            if what == "up":
+                gone.discard(pid)  # numbers of processes come round
+            elif what == "killed":
+                gone.add(pid)
+                running.pop(pid, None)
+            elif what == "start" and pid not in gone:
                 count += bool(running)
-                running[entry["pid"]] = entry["run"]
-            elif entry["what"] in _ENDS and running.get(entry["pid"]) == entry["run"]:
-                del running[entry["pid"]]
+                running[pid] = entry["run"]
+            elif what in _ENDS and running.get(pid) == entry["run"]:
+                del running[pid]
         return count
-
-    def _killed(self, pid: int, at: float) -> bool:
-        return any(pid == killed and when <= at for when, killed in self.kills)
 
     def restart_latencies(self) -> list[float]:
         """From each kill during an attempt to that run's next start, in seconds."""

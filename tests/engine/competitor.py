@@ -31,16 +31,18 @@ from tests.engine.databases import open_database
 
 
 class Ledger:
-    """A file of lines that several processes append to."""
+    """A file of lines that several processes append to; their order is that of what they tell.
+
+    ``at`` is the wall clock's, which may be set back, and so tells nothing of the order.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def write(self, **entry: object) -> None:
-        line = json.dumps({"pid": os.getpid(), "at": time.time(), **entry}) + "\n"
         with self.path.open("a", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            file.write(line)
+            file.write(_line(entry))
 
     def write_once(self, run_id: str, **entry: object) -> None:
         """An effect that carries the run's id: repeated after a kill, it finds what it has done."""
@@ -49,7 +51,11 @@ class Ledger:
             file.seek(0)
             done = any(e["run"] == run_id and e["what"] == "done" for e in map(json.loads, file))
             told = {"run": run_id, "what": "repeated" if done else "done", **entry}
-            file.write(json.dumps({"pid": os.getpid(), "at": time.time(), **told}) + "\n")
+            file.write(_line(told))
+
+
+def _line(entry: dict[str, object]) -> str:
+    return json.dumps({"pid": os.getpid(), "at": time.time(), **entry}) + "\n"
 
 
 class LedgerWork:
@@ -88,25 +94,25 @@ def main(path: str) -> None:
     clock = Clock(given["rate"], datetime.fromisoformat(given["origin"]))
     ledger = Ledger(Path(given["ledger"]))
     work = LedgerWork(ledger, given["seconds"])
+    ledger.write(run="", what="up")
     scheduler: Scheduler | None = None
-    while True:
-        try:
-            queue = DurableQueue(
-                open_database(Path(given["state"]), given.get("url", "")),
-                clock=clock,
-                changed=lambda: scheduler.wake() if scheduler else None,
-            )
-            break
-        except SidecarError:
-            time.sleep(0.5)
+    queue = DurableQueue(
+        open_database(Path(given["state"]), given.get("url", "")),
+        clock=clock,
+        changed=lambda: scheduler.wake() if scheduler else None,
+    )
     settings = Settings(timezone="UTC", catch_up=given["catch_up"], runner="ledger")
     workspace = Workspace.open(Path(given["workspace"]))
     context = Context(workspace, settings, clock.now, code_allowed=True, queue=queue)
     source = WorkspaceSource(context)
     scheduler = Scheduler(source, queue, clock)
-    queue.work(work, workspace=source.workspace)
+    while True:
+        try:
+            queue.work(work, workspace=source.workspace)
+            break
+        except SidecarError:
+            time.sleep(0.5)
     scheduler.start()
-    ledger.write(run="", what="up")
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     ended.wait()

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from tests.engine.competition import Competition
+from tests.engine.competitor import Ledger
 
 
 def test_two_processes_run_each_due_slot_once(tmp_path: Path) -> None:
@@ -24,6 +25,21 @@ def test_two_processes_run_each_due_slot_once(tmp_path: Path) -> None:
     starts = [e["run"] for e in competition.entries() if e["what"] == "start"]
     assert len(starts) == len(set(starts))
     assert competition.overlaps() == 0
+
+
+def test_overlaps_are_counted_by_the_ledger_s_order_whatever_the_clock_says(tmp_path: Path) -> None:
+    """Clocks are set back, and a process may get the number of one that was killed."""
+    competition, late = Competition(tmp_path), time.time()
+    told = Ledger(competition.ledger)
+    told.write(pid=1, run="a", what="start", at=late)
+    told.write(pid=1, run="a", what="done", at=late)
+    told.write(pid=2, run="b", what="start", at=late - 1)
+    told.write(pid=2, run="", what="killed")
+    assert competition.overlaps() == 0
+    told.write(pid=2, run="", what="up")
+    told.write(pid=2, run="b", what="start")
+    told.write(pid=3, run="c", what="start", at=late - 2)
+    assert competition.overlaps() == 1
 
 
 def test_a_killed_process_s_run_is_taken_over_by_its_peer(tmp_path: Path, engine_url: str) -> None:

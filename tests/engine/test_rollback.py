@@ -130,14 +130,17 @@ def test_a_file_that_is_typed_into_an_editor_while_the_run_works_is_kept(tmp_pat
 
 
 @NEEDS_GIT
-def test_what_another_agent_changes_by_tools_while_the_run_works_is_not_the_runs(tmp_path):
-    """Both write by the tools of the same sidecar; the run's agent carries the run's mark."""
+@pytest.mark.parametrize("how", [[], ["--solo"]])
+def test_what_another_agent_changes_by_tools_while_the_run_works_is_not_the_runs(
+    tmp_path: Path, how: list[str]
+):
+    """Both write by our tools, of one sidecar or of two; the run's agent carries the run's mark."""
     (tmp_path / "writer.py").write_text(WRITER)
     kept = {name: os.environ[name] for name in ("SIDECAR_HOME", "PYTHONPATH") if name in os.environ}
     at = bench(tmp_path, with_git=True, runner_environment=kept)
     writer, ready = [sys.executable, str(tmp_path / "writer.py")], tmp_path / "ready"
     wait = [["write", str(ready), ""], ["wait for", str(ready.with_suffix(".go"))]]
-    at.tell(["run", *writer, "src/app.py", "broken("], *wait, ["exit", 1])
+    at.tell(["run", *writer, "src/app.py", "broken(", *how], *wait, ["exit", 1])
 
     def other() -> None:
         subprocess.run([*writer, "notes.txt", "another's\n"], cwd=at.root, check=True, timeout=120)
