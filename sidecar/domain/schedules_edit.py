@@ -114,6 +114,8 @@ def _same(old: object, new: object) -> bool:
 
 def remove_fields(schedule: Schedule, names: Sequence[str]) -> tuple[Edit, ...]:
     """Take fields out, each with its comma."""
+    if not names:
+        return ()
     keys = {_written_key(schedule, name) for name in names}
     gone = [str(entry.key.value) in keys for entry in schedule.node.entries]
     return _remove([entry.span for entry in schedule.node.entries], gone)

@@ -29,7 +29,8 @@ class Failures(BaseModel):
 def of(context: Context, operation: str) -> Failures:
     """The failures of one operation, none for an unknown one."""
     with context.workspace.store.view() as records:
-        return Failures.model_validate(records.get(COLLECTION, operation) or {})
+        known = records.get(COLLECTION, operation)
+    return Failures() if known is None else Failures.model_validate(known)
 
 
 def everything(context: Context) -> dict[str, Failures]:

@@ -190,7 +190,11 @@ def _delete(request: ScheduleChange, file: SchedulesFile) -> Proposal:
 def _written(context: Context, request: ScheduleChange, propose: Propose) -> dict[str, Any]:
     """Propose on what is stored, check the whole result, and put it where the file is edited."""
     path = path_of(context)
-    project = load_project(context.workspace, context.settings, context.clock(), kinds=[Kind.MODES])
+    given = request.update_fields or request.schedule_data or {}
+    # A global mode may be unknown here: one that stands already does not hinder an update.
+    names_mode = request.action != "update" or "mode" in given
+    kinds = [Kind.MODES] if names_mode else []
+    project = load_project(context.workspace, context.settings, context.clock(), kinds=kinds)
     made: list[Proposal] = []
 
     def replaced(current: Content | None) -> bytes | None:
@@ -201,7 +205,6 @@ def _written(context: Context, request: ScheduleChange, propose: Propose) -> dic
         if not proposal.edits:
             return None
         text = apply_edits(file.source.text, proposal.edits)
-        # A global mode may be unknown here: one that stands already does not hinder an update.
         check_mode = request.action != "update" or "mode" in proposal.after
         _verify(proposal, text, path, project, check_mode=check_mode)
         return None if request.dry_run else text.encode()
