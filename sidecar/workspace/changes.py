@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -74,19 +74,19 @@ class Subscription:
         if telling is not None and telling is not threading.current_thread():
             telling.join()
 
-    def know(self, path: str, seen: _Seen) -> None:
-        """Take a content for known."""
-        self._known[path] = self._of(seen)
+    def know(self, seen: Mapping[str, _Seen]) -> None:
+        """Take contents for known."""
+        self._known |= {path: self._of(each) for path, each in seen.items()}
 
-    def notice(self, path: str, seen: _Seen) -> None:
-        """Tell of a content, unless it is the known one, as soon as the last call has ended."""
-        digest = self._of(seen)
-        if self._known[path] == digest:
-            return
-        self._known[path] = digest
+    def notice(self, seen: Mapping[str, _Seen]) -> None:
+        """Tell of contents that are not the known ones, together, once the last call has ended."""
+        news = {
+            path for path in self.paths & seen.keys() if self._known[path] != self._of(seen[path])
+        }
+        self.know({path: seen[path] for path in news})
         with self._guard:
-            self._untold.add(path)
-            if self._telling is None and not self._closed:
+            self._untold |= news
+            if self._untold and self._telling is None and not self._closed:
                 # A thread of its own: whoever takes long keeps no other subscriber waiting.
                 telling = threading.Thread(target=self._tell, name="sidecar-changes", daemon=True)
                 telling.start()
@@ -150,8 +150,7 @@ class Changes:
             with self._looking:
                 # Known of first: a text that is typed meanwhile is told, and looked at after this.
                 self._subscriptions = (*self._subscriptions, made)
-                for path in made.paths:
-                    made.know(path, self._seen(path))
+                made.know({path: self._seen(path) for path in made.paths})
         return made
 
     def close(self) -> None:
@@ -183,12 +182,9 @@ class Changes:
 
     def _look(self, paths: frozenset[str]) -> None:
         with self._looking:
-            for path in paths:
-                subscribers = [each for each in self._subscriptions if path in each.paths]
-                if subscribers:
-                    seen = self._seen(path)
-                    for each in subscribers:
-                        each.notice(path, seen)
+            seen = {path: self._seen(path) for path in paths & self._followed()}
+            for each in self._subscriptions:
+                each.notice(seen)
 
     def _seen(self, path: str) -> _Seen:
         data, saved = self._read(path)
