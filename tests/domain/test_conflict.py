@@ -1,5 +1,7 @@
 """Marks of an unfinished merge: told as what they are, with both ways out."""
 
+import pytest
+
 from sidecar.domain import yaml
 from sidecar.domain.conflict import KIND, conflicts, explained
 from sidecar.domain.edit import apply_edits
@@ -53,3 +55,19 @@ def test_a_valid_text_that_shows_marks_has_no_problem():
 def test_half_a_conflict_leaves_the_problems_as_they_are():
     text = MERGED.replace("=======\n", "")
     assert explained(text, judge(text), judge) == judge(text)
+
+
+def test_the_mark_that_begins_it_is_underlined_with_the_sides_name():
+    (problem,) = explained(MERGED, judge(MERGED), judge)
+    assert MERGED[problem.span.start : problem.span.end] == "<<<<<<< HEAD"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("b" * 40, "b" * 40), ("b" * 41, "b" * 39 + "…"), ("b" * 99, "b" * 39 + "…")],
+)
+def test_a_sides_name_is_shown_up_to_forty_characters(name: str, shown: str):
+    text = MERGED.replace("HEAD", name)
+    (problem,) = explained(text, judge(text), judge)
+    assert f"between `{shown}` and `a branch`" in problem.message
+    assert problem.fixes[0].title == f"Keep the side of `{shown}`"

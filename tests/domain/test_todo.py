@@ -159,3 +159,55 @@ def test_the_real_plan_has_27_tasks_in_three_sections(real_text):
         if (progress := file.progress(file.section_items(section.index))).total
     ] == [(2, 2), (7, 8), (0, 17)]
     assert file.malformed == ()
+
+
+def test_progress_is_of_all_tasks_or_of_those_given():
+    file = parse("- [ ] a\n- [x] b\n- [-] c\n- [x] d\n")
+
+    assert [item.done for item in file.items] == [False, True, False, True]
+    assert (file.progress(), file.progress().open) == (Progress(total=4, done=2, active=1), 2)
+    assert file.progress(file.items[2:]) == Progress(total=2, done=1, active=1)
+    assert file.progress([]) == Progress(total=0, done=0, active=0)
+
+
+def test_a_task_belongs_to_the_heading_and_the_task_that_it_stands_under():
+    file = parse("- [ ] top\n\n# A\n- [ ] one\n  - [x] sub\n\ntext\n## B\n\n- [ ] two\n")
+    texts = {parent: [each.text for each in items] for parent, items in file.children.items()}
+    sections = [(each.title, each.level, each.line, each.last_line) for each in file.sections]
+    under = [[each.text for each in file.section_items(index)] for index in (None, 0, 1, 2)]
+
+    assert texts == {None: ["top", "one", "two"], 1: ["sub"]}
+    assert sections == [("A", 1, 2, 6), ("B", 2, 7, 10)]
+    assert under == [["top"], ["one", "sub"], ["two"], []]
+
+
+def test_only_tabs_that_indent_lines_of_lists_become_spaces():
+    text = "text\n\n- [ ] a\n\t- [x] b\tc\n\n  \t  more\n\n\tcode\tof b\n"
+    after = apply_edits(text, spaces_for_tabs(parse(text)))
+
+    assert after == "text\n\n- [ ] a\n    - [x] b\tc\n\n      more\n\n    code\tof b\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("- [] a", "empty"),
+        ("- [X ] a", "mark"),
+        ("- [x]a", "no-space"),
+        ("- [ ]", "no-text"),
+        ("- [!] a", "unknown"),
+        ("-[ ] a", "glued"),
+        ("[ ] a", "no-marker"),
+    ],
+)
+def test_each_mistake_has_its_reason_also_behind_a_task(line: str, reason: str):
+    (found,) = parse(f"- [ ] task\n\n# Next\n\n{line}\n").malformed
+
+    assert (found.reason, found.line) == (reason, 4)
+
+
+@pytest.mark.parametrize(
+    ("indent", "found"), [("", 1), ("   ", 1), ("    ", 0), ("\t", 0), (" \t", 0)]
+)
+def test_a_box_deep_inside_a_paragraph_is_left_alone(indent: str, found: int):
+    assert len(parse(f"text\n{indent}[ ] a\n").malformed) == found

@@ -26,6 +26,17 @@ FILES = {
                 assert value
             return inner
 
+        @pytest.fixture
+        def maker():
+            def inner(value):
+                return value
+            return inner
+
+        @traced
+        @pytest.fixture
+        def traced_too():
+            assert True is not False
+
         @pytest.fixture(name="renamed")
         def _other():
             return 1
@@ -40,6 +51,19 @@ FILES = {
 
         def makes(value):
             return value
+
+        if makes(1):
+            def below_a_condition(value):
+                assert value
+        else:
+            def otherwise(value):
+                assert value
+
+        try:
+            makes(1)
+        finally:
+            def in_the_end(value):
+                assert value
     """,
     "foreign.py": "import unittest\n",
     "tests/base.py": """
@@ -70,6 +94,7 @@ FILES = {
         from tests.base import Base
 
         CASES = {"a": must}
+        FIXTURE = "renamed"
 
         def local(value):
             must(value)
@@ -99,6 +124,32 @@ FILES = {
 
         async def test_nothing_7():
             makes(1)
+
+        def test_nothing_10():
+            text = makes("a")
+            text.strip()
+
+        def test_nothing_11(maker):
+            maker(1)
+
+        @pytest.mark.usefixtures(FIXTURE)
+        def test_nothing_12():
+            makes(1)
+
+        def test_conditional():
+            helpers.below_a_condition(1)
+
+        def test_otherwise():
+            helpers.otherwise(1)
+
+        def test_in_the_end():
+            helpers.in_the_end(1)
+
+        def test_fixture_of_two_decorators(traced_too):
+            makes(traced_too)
+
+        def test_snapshot(snapshot):
+            makes(snapshot)
 
         def test_raises():
             with pytest.raises(ValueError):
@@ -169,6 +220,9 @@ FILES = {
             def test_nothing_8(self):
                 self.makes()
 
+            def test_nothing_13(self):
+                makes(self.value)
+
             def makes(self):
                 return 1
 
@@ -224,7 +278,7 @@ def test_what_asserts_nothing_is_named_and_nothing_else(root: Path):
 
     named = {finding.message.split(" asserts nothing")[0] for finding in found}
     assert named == {name.partition("::")[2] for name in ids if "nothing" in name}
-    assert len(named) == 10
+    assert len(named) == 14
     assert {finding.level for finding in found} == {"warning"}
 
 
@@ -246,6 +300,14 @@ def test_a_test_that_failed_or_cannot_be_found_is_not_named(root: Path):
     ]
 
     assert Detector(root).look(checks) == ()
+
+
+def test_a_file_that_python_cannot_read_is_passed_over(root: Path):
+    (root / "tests/test_null.py").write_bytes(b"def test_nothing():\n    pass\0\n")
+    (root / "tests/test_half.py").write_bytes(b"def test_nothing(:\n")
+    ids = ("tests/test_null.py::test_nothing", "tests/test_half.py::test_nothing")
+
+    assert Detector(root).look(Check(each, Status.PASSED) for each in ids) == ()
 
 
 def test_a_run_tells_of_it_as_a_warning_that_is_not_counted(project, validate):
