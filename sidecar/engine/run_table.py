@@ -208,6 +208,20 @@ def holders(session: Session) -> frozenset[str]:
     return frozenset(row[0] for row in rows)
 
 
+def held(session: Session, executor: str) -> frozenset[str]:
+    """The runs that a process has claimed."""
+    rows = session.rows(
+        "SELECT run_id FROM runs WHERE occupies = 1 AND claimable = 0 AND holder = ?", executor
+    )
+    return frozenset(row[0] for row in rows)
+
+
+def release(session: Session, executor: str, run_id: str) -> None:
+    """Return a run that a living process holds and knows nothing of."""
+    if session.change(_RETURN + " AND run_id = ?", 1, executor, run_id):
+        session.announce()
+
+
 def recover(session: Session, executor: str) -> int:
     """Return all runs of a process that lives no more; how many there were."""
     found = session.change(_RETURN, 1, executor)

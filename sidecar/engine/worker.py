@@ -172,7 +172,10 @@ class Worker:
     def _take_over(self) -> bool:
         """Return the runs of processes that died; whether any other process is at work."""
         with self._database.transaction(serial=False) as session:
-            others = run_table.holders(session) - {self._executor}
+            holders = run_table.holders(session)
+        if self._executor in holders:
+            self._release_unknown()
+        others = holders - {self._executor}
         dead = self._database.dead(others) if others else frozenset()
         for executor in dead:
             with self._database.transaction() as session:
@@ -180,6 +183,16 @@ class Worker:
         if dead:
             self._changed()
         return bool(others)
+
+    def _release_unknown(self) -> None:
+        """Return claims of this process whose answer was lost with the database's connection."""
+        with self._database.transaction(serial=False) as session:
+            held = run_table.held(session, self._executor)
+        with self._guard:
+            unknown = held - self._active.keys()
+        for run_id in unknown:
+            with self._database.transaction() as session:
+                run_table.release(session, self._executor, run_id)
 
     def _stop_cancelled(self) -> None:
         if not self._active:

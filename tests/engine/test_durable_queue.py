@@ -14,6 +14,7 @@ import pytest
 
 from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.run import Origin, RunRecord, RunRequest, RunState
+from sidecar.engine import run_table
 from sidecar.engine.clock import Clock
 from sidecar.engine.durable_queue import DurableQueue
 from tests.engine.databases import open_database
@@ -451,6 +452,25 @@ def test_resting_puts_back_and_starts_nothing_more(opened: Any) -> None:
         queue.enqueue(asked("o", workspace="other"))
         settled(queue, "o", RunState.SUCCEEDED)
         assert queue.get("r").state is RunState.QUEUED
+
+
+def test_a_claim_whose_answer_was_lost_is_worked_on_after_all(
+    opened: Any, engine_url: str, tmp_path: Path
+) -> None:
+    """The connection broke between the server's commit and its answer, so no attempt began."""
+    queue, work = opened(), Recorded()
+    queue.enqueue(asked("r"))
+    database = open_database(tmp_path / "state", engine_url)
+    with database.transaction() as session:
+        claim = run_table.claim(session, queue.name, None, 1)
+    database.close()
+    assert claim is not None
+    assert queue.get("r").state is RunState.RUNNING
+
+    queue.work(work)
+
+    assert settled(queue, "r", RunState.SUCCEEDED).attempts == 1
+    assert work.steps("r") == ["recover", "begin", "attempt 1", "finish"]
 
 
 def test_a_damaged_database_is_said_to_be_damaged(tmp_path: Path) -> None:
