@@ -8,12 +8,13 @@ import os
 import queue
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
+from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from sidecar.workspace.changes import Changes
 from sidecar.workspace.directories import Tree, has_openat2
@@ -171,6 +172,42 @@ def test_without_watches_the_files_are_looked_at_and_the_log_says_so(root: Path,
         found.close()
 
     assert "inotify instance limit reached" in caplog.text
+
+
+class ShortObserver(Observer):  # type: ignore[misc,valid-type]
+    """A system that has one watch left, until another program gives some back."""
+
+    full = threading.Event()
+
+    def schedule(self, handler, path: str, **options) -> ObservedWatch:
+        if path.endswith("more") and self.full.is_set():
+            raise OSError(errno.ENOSPC, "inotify watch limit reached")
+        return super().schedule(handler, path, **options)
+
+
+def test_a_folder_that_no_watch_was_left_for_is_watched_as_soon_as_there_is_one(root: Path, caplog):
+    (root / "more").mkdir()
+    ShortObserver.full.set()
+    found = Watched(root, observe=ShortObserver)
+    told: queue.Queue[frozenset[str]] = queue.Queue()
+    found.changes.subscribe(["more/file"], told.put)
+    [watcher] = found.watchers
+    try:
+        assert watcher.polling
+        save_in_place(root / "more" / "file", "one")
+        assert told.get(timeout=LONG) == {"more/file"}
+        save_in_place(root / "TODO.md", "one")
+        assert found.told.get(timeout=LONG) == {"TODO.md"}
+        ShortObserver.full.clear()
+        end = time.monotonic() + LONG
+        while watcher.polling and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not watcher.polling
+        save_in_place(root / "more" / "file", "two")
+        assert told.get(timeout=LONG) == {"more/file"}
+    finally:
+        found.close()
+    assert caplog.text.count("inotify watch limit reached") == 1
 
 
 def test_the_slow_look_notices_what_no_event_told(root: Path):
