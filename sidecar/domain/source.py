@@ -56,6 +56,9 @@ class Source:
     @cached_property
     def lines(self) -> list[str]:
         """Every line with its line end; joined they are the text."""
+        if "\r" not in self.text:
+            *ended, last = self.text.split("\n")
+            return [*(f"{line}\n" for line in ended), last]
         bounds = [*self.line_starts, len(self.text)]
         return [self.text[a:b] for a, b in pairwise(bounds)]
 

@@ -176,9 +176,12 @@ def _line_page(
     content: Content, request: ReadProjectFileRequest, codec: str, most: int
 ) -> tuple[str, int | None]:
     try:
-        lines = Source(content.data.decode(codec)).lines
+        text = content.data.decode(codec)
     except UnicodeError as error:
         raise _not_text(content, codec, error) from None
+    if request.offset == 0 and request.limit is None and len(content.data) <= most:
+        return text, None
+    lines = Source(text).lines
     asked = lines[request.offset :][: request.limit]
     taken, size = 0, 0
     for line in asked:
