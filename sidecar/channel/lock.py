@@ -37,7 +37,7 @@ else:
         """Whether a lock is still where others look for it; somebody may clean up there."""
         try:
             return os.path.samestat(os.fstat(descriptor), os.stat(path))  # noqa: PTH116
-        except FileNotFoundError:
+        except OSError:
             return False
 
 

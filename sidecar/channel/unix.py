@@ -55,15 +55,18 @@ else:
     def connected(place: Place) -> socket.socket | None:
         """A connection to who listens there, None where nobody does.
 
-        Raises Unavailable where that is another user.
+        Raises Unavailable where that is another user, or nobody may connect.
         """
         connection = None
         try:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             connection.connect(place.socket)
-        except OSError:
+        except OSError as error:
             if connection is not None:
                 connection.close()
+            if isinstance(error, PermissionError):
+                told = "The sidecar's socket may not be used from here."
+                raise Unavailable(told) from None
             return None
         if not is_own(connection):
             connection.close()

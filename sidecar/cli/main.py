@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 from sidecar import __version__
+from sidecar.channel.message import Unavailable
 from sidecar.cli.visible import one_line
 from sidecar.domain.errors import ErrorCode, SidecarError
 
@@ -82,6 +83,9 @@ def _run(name: str, words: list[str]) -> int:
         return command.run(parsing.parsed(name, COMMANDS[name], command.add_arguments, words))
     except SidecarError as error:
         print(f"sidecar {name}: {one_line(str(error))} [{error.code}]", file=sys.stderr)
+        return REFUSED
+    except Unavailable as error:
+        print(f"sidecar {name}: {one_line(str(error))} [{ErrorCode.UNAVAILABLE}]", file=sys.stderr)
         return REFUSED
     except BrokenPipeError:
         return 0

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.channel import opening, seat
+from sidecar.channel.message import Unavailable
 from sidecar.channel.place import MOST_SOCKET_BYTES, place_of
 from tests.channel.clients import (
     SIDECAR,
@@ -225,6 +226,22 @@ def test_no_sidecar_can_be_had_so_the_channel_serves_alone(
     assert total(agent) == 6
     until(lambda: b"serving alone" in agent.errors)
     assert agent.close() == 0
+
+
+def test_a_socket_that_may_not_be_used_is_told_at_once(start, example_workspace):
+    """As in a container, or another user's folder; waiting for it would not help."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may become somebody else")
+    agent = start(example_workspace)
+    agent.initialize()
+    assert total(agent) == 6
+    place = place_of(str(example_workspace))
+    os.seteuid(65_534)
+    try:
+        with pytest.raises(Unavailable, match="may not be used from here"):
+            seat.find_or_start(place, seat.greeting("mcp", place))
+    finally:
+        os.seteuid(0)
 
 
 def test_a_home_too_long_for_a_socket_is_served(start, example_workspace, tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ from sidecar.channel.frames import line
 from sidecar.channel.message import Unavailable
 from sidecar.channel.place import Place, place_of
 from sidecar.host.callers import MOST_CALLERS, Callers
-from tests.channel.clients import agent, alive, crash, sidecars, status, total, until
+from tests.channel.clients import agent, alive, crash, sidecar, sidecars, status, total, until
 
 # Collected here once more, where the fixture below lets everybody listen by TCP.
 from tests.channel.test_life import (  # noqa: F401
@@ -303,6 +303,11 @@ def test_an_address_that_others_could_have_written_or_read_is_refused(
             Path(place.address).chmod(0o644)
         with pytest.raises(Unavailable, match="written by somebody else"):
             seat.ask(place, seat.greeting("status", place))
+        refused = sidecar("status", root=Path(place.root))
+        assert (refused.returncode, refused.stderr) == (
+            2,
+            "sidecar status: The sidecar's address was written by somebody else. [E_UNAVAILABLE]\n",
+        )
         newcomer = start(Path(place.root))
         newcomer.initialize()
         assert total(newcomer) == 6
