@@ -14,9 +14,10 @@ import shlex
 import shutil
 import sqlite3
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,7 +30,8 @@ from validation.process import Outcome
 from validation.report import Figure, StageResult
 from validation.run import Run
 
-ENTRY = Path(__file__).with_name("inside") / "mutant_tests.py"
+STARTER = Path(__file__).with_name("inside") / "mutant_tests.py"
+ENTRY = STARTER.with_name("mutant_entry.py")
 SAMPLE = 20
 COPY_BYTES = 200_000_000
 # A mutant that makes an endless loop is found by this many times the duration of the tests.
@@ -57,15 +59,23 @@ class Bench:
     run: Run
     stage: Stage
     copy: Path
-    command: tuple[str, ...]
+    python: tuple[str, ...]
+    arguments: tuple[str, ...]
+    files: tuple[str, ...]
+    deadline: float
 
     def start(self, argv: Sequence[str | Path]) -> Outcome:
-        """Run something in the stage's folder."""
-        return self.run.start(self.stage, argv)
+        """Run something in the stage's folder, within what is left of the stage's time."""
+        left = max(1.0, self.deadline - time.monotonic())
+        return self.run.start(replace(self.stage, limit=left), argv)
 
-    def tests(self) -> Outcome:
-        """Run the tests on the copy as it stands."""
-        return self.start(self.command)
+    def command(self, *, learn: bool = False) -> list[str]:
+        """The tests on the copy as it stands; to ``learn``, which of them reach what."""
+        known = str(self.run.folder(self.stage) / "reached.json")
+        files = [str(self.copy / file) for file in self.files] if learn else []
+        options = json.dumps({"learn": learn, "known": known, "files": files})
+        tests = [*self.python, str(ENTRY), options, "-x", "-q", "-p", "no:cacheprovider"]
+        return [sys.executable, "-I", str(STARTER), str(self.copy), *tests, *self.arguments]
 
 
 def run(run: Run, stage: Stage) -> StageResult:
@@ -77,14 +87,19 @@ def run(run: Run, stage: Stage) -> StageResult:
     targets = _targets(run, stage)
     if not targets:
         return StageResult(stage, not_run="No function of the project has changed lines.")
-    copy = _copied(run.plan.root, run.folder(stage) / "copy")
-    tests = (python.executable, *python.isolation, "-m", "pytest", "-x", "-q", "-p",
-             "no:cacheprovider", *(stage.argv or _usual(run)))  # fmt: skip
-    bench = Bench(run, stage, copy, (sys.executable, "-I", str(ENTRY), str(copy), *tests))
+    (run.folder(stage) / "reached.json").unlink(missing_ok=True)
+    bench = Bench(
+        run, stage,
+        copy=_copied(run.plan.root, run.folder(stage) / "copy"),
+        python=(python.executable, *python.isolation),
+        arguments=stage.argv or _usual(run),
+        files=tuple(sorted(targets)),
+        deadline=time.monotonic() + stage.limit,
+    )  # fmt: skip
     try:
         return _measured(bench, targets)
     finally:
-        shutil.rmtree(copy, ignore_errors=True)
+        shutil.rmtree(bench.copy, ignore_errors=True)
 
 
 def _missing(python: Interpreter | str) -> str:
@@ -173,7 +188,7 @@ def _copied(root: Path, copy: Path) -> Path:
 
 def _measured(bench: Bench, targets: dict[str, set[int]]) -> StageResult:
     stage = bench.stage
-    clean = bench.tests()
+    clean = bench.start(bench.command(learn=True))
     checks = [_check(stage, "the tests pass on the copy", clean, passed=clean.returncode == 0)]
     if clean.returncode == 0:
         broken = _broken(bench, targets)
@@ -191,7 +206,7 @@ def _measured(bench: Bench, targets: dict[str, set[int]]) -> StageResult:
         stage,
         tuple(checks),
         seconds=clean.seconds + done.seconds,
-        figures=(_figure(mutants),),
+        figures=(_figure(mutants, done.reason),),
         findings=tuple(_finding(m) for m in mutants if m.outcome == "SURVIVED"),
         warnings=(f"mutation: {done.reason}",) if done.reason else (),
     )
@@ -209,7 +224,7 @@ def _broken(bench: Bench, targets: dict[str, set[int]]) -> Outcome:
     try:
         for path, data in kept.items():
             path.write_bytes(_with_control(data))
-        outcome = bench.tests()
+        outcome = bench.start(bench.command())
     finally:
         for path, data in kept.items():
             path.write_bytes(data)
@@ -236,7 +251,7 @@ def _prepared(bench: Bench, targets: dict[str, set[int]], timeout: float) -> Pat
         f"module-path = {json.dumps([str(bench.copy / file) for file in sorted(targets)])}",
         f"timeout = {timeout:.1f}",
         "excluded-modules = []",
-        f"test-command = {json.dumps(shlex.join(bench.command))}",
+        f"test-command = {json.dumps(shlex.join(bench.command()))}",
         '[cosmic-ray.distributor]\nname = "local"\n',
     ]
     config = session.with_suffix(".toml")
@@ -298,12 +313,16 @@ def _change(diff: str) -> str:
     return f"`{old[:120]}` may become `{new[:120]}`"
 
 
-def _figure(mutants: list[Mutant]) -> Figure:
+def _figure(mutants: list[Mutant], reason: str) -> Figure:
+    """The rate among those that were judged, and how many were not, whyever."""
     tried = [mutant for mutant in mutants if mutant.outcome in ("KILLED", "SURVIVED")]
     killed = sum(mutant.outcome == "KILLED" for mutant in tried)
     functions = len({(mutant.file, mutant.function) for mutant in mutants})
+    left = len(mutants) - len(tried)
     said = f"{killed} of {len(tried)} mutants that ran, in a sample of {len(mutants)} from "
     said += f"{functions} functions: how many changes of the code the tests notice"
+    if left:
+        said += f"; {left} not judged: {reason or 'they could not be run'}"
     return Figure("mutants killed", 100 * killed / len(tried) if tried else 0.0, "%", said)
 
 

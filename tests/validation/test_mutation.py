@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,53 @@ def test_tests_that_do_not_reach_the_copy_prove_nothing(project, validate):
     }
     assert answer.report["figures"] == []
     assert answer.code == 1
+
+
+def test_a_mutant_is_judged_by_the_tests_that_reach_its_file(project, validate, tmp_path: Path):
+    """Each test writes down that it ran: once in the clean copy, once for each of its mutants."""
+    log = tmp_path / "ran"
+    write = f"open({str(log)!r}, 'a').write"
+    files = {
+        "sums.py": "def double(a):\n    return a * 2\n",
+        "others.py": "def half(a):\n    return a / 2\n",
+        "tests/test_sums.py": f"""
+            from sums import double
+
+            def test_double():
+                {write}("double ")
+                assert double(3) == 6
+        """,
+        "tests/test_others.py": f"""
+            from others import half
+
+            def test_half():
+                {write}("half ")
+                assert half(3) == 1.5
+        """,
+        "conftest.py": "",
+        "pyproject.toml": PLAN + '    paths = ["sums.py"]\n',
+    }
+    answer = validate(project(files), category="mutation")
+
+    (figure,) = answer.report["figures"]
+    ran = log.read_text().split()
+    assert figure["value"] == 100
+    assert figure["definition"].startswith("2 of 2 mutants that ran, in a sample of 2 ")
+    assert "not judged" not in figure["definition"]
+    assert (ran.count("double"), ran.count("half")) == (1 + 2, 1)
+
+
+def test_what_the_time_did_not_suffice_for_is_told_as_not_judged(project, validate):
+    plan = PLAN.replace("sample = 4", "sample = 30\n    limit = 9") + '    paths = ["sums.py"]\n'
+    slow = f"import time\ntime.sleep(0.7)\n{textwrap.dedent(TESTS)}"
+    sums = "".join(NEW.replace("def ", f"def x{n}_") for n in range(6)) + NEW
+    files = {"sums.py": sums, "tests/test_a.py": slow, "conftest.py": "", "pyproject.toml": plan}
+    answer = validate(project(files), category="mutation")
+
+    (figure,) = answer.report["figures"]
+    numbers = re.match(r"\d+ of (\d+) mutants that ran, in a sample of (\d+)", figure["definition"])
+    assert numbers is not None
+    ran, sample = map(int, numbers.groups())
+    assert ran < sample
+    assert f"; {sample - ran} not judged: The time limit" in figure["definition"]
+    assert any("The time limit" in warning for warning in answer.report["warnings"])
