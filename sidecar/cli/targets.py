@@ -74,5 +74,6 @@ def _kind_by_name(name: str) -> Kind | None:
 def _target(path: Path, kind: Checked | None, *, named: bool) -> Target:
     absolute = Path(os.path.abspath(path))  # noqa: PTH100 - a link named here is checked as itself
     folder = absolute.parent
-    root = folder.parent if folder.name in {".roo", ".zoo"} else folder
+    inner = folder.name in {".roo", ".zoo"} and kind is not Other.SETTINGS
+    root = folder.parent if inner else folder
     return Target(path.as_posix(), root, absolute.relative_to(root).as_posix(), kind, named)

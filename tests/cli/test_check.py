@@ -270,6 +270,17 @@ def test_a_settings_file_without_mistakes_is_listed_where_it_was_named_alone(
     assert [(file["path"], file["kind"]) for file in named] == [("sidecar.toml", "settings")]
 
 
+@pytest.mark.parametrize("folder", [".", "inner", ".roo"])
+def test_settings_are_those_of_the_folder_that_they_lie_in(sidecar, tmp_path: Path, folder: str):
+    put(tmp_path, f"{folder}/sidecar.toml", "port = 1\n")
+
+    assert "sidecar.toml:1:1: warning ST002" in sidecar("check").stdout
+    (told,) = json.loads(
+        sidecar("check", "--format", "json", "sidecar.toml", cwd=tmp_path / folder).stdout
+    )["files"]
+    assert [finding["code"] for finding in told["findings"]] == ["ST002"]
+
+
 def test_settings_of_the_user_are_still_said_on_stderr(
     sidecar, tmp_path: Path, user_directory: Path
 ):
