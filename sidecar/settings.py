@@ -109,6 +109,11 @@ class Settings(BaseModel):
     quality_limit_seconds: Annotated[
         int, Scope.WORKSPACE, Field(ge=1, description="How long a quality run may take.")
     ] = 1800
+    idle_limit_seconds: Annotated[
+        int,
+        Scope.WORKSPACE,
+        Field(ge=0, description="How long an agent in a run may say nothing; 0 is without limit."),
+    ] = 0
     execute: Annotated[
         Literal["off", "serve", "always"],
         Scope.USER,

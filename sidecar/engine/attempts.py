@@ -95,6 +95,7 @@ class Attempts:
             environment={**context.settings.runner_environment, MARK: request.run_id},
             mcp=self.mcp or _mcp(context),
             limit_seconds=limit,
+            idle_seconds=context.settings.idle_limit_seconds or None,
             permissions={kind: "allow" if kind in allowed else "deny" for kind in KINDS},
             options=dict(request.extra.get("options") or {}),
         )

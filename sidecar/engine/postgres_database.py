@@ -21,7 +21,11 @@ _SERIAL = 0x51DECA4
 _ALIVE = 0x51DECA5
 # The server finds a silent host dead after 6 + 3 x 3 seconds; such a host has stopped before.
 _LEASE_SECONDS = 6.0
-_KEEPALIVE = "-c tcp_keepalives_idle=6 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3"
+# Statements, not startup options: a pooler refuses those.
+_SETTINGS = (
+    f"SET search_path = {SCHEMA}; SET lock_timeout = '20s'; SET tcp_keepalives_idle = 6;"
+    " SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3"
+)
 # A process whose connection breaks is back within this, and others wait that long for it; a
 # server that was just started waits longer, because everybody has to come back.
 _RETURN_SECONDS = 1.5
@@ -30,6 +34,8 @@ _AGAIN_SECONDS = 0.25
 _WAIT_SECONDS = 20.0
 _HEAR_SECONDS = 30.0
 _CLOSE_SECONDS = 5.0
+# How often it is looked whether a pooler shares the server's processes.
+_PROBES = 3
 
 
 class _PostgresSession:
@@ -89,6 +95,7 @@ class PostgresDatabase:
         if self._connection is None:
             connection = self._connected("sidecar")
             try:
+                self._refuse_shared(connection)
                 _create(connection)
             except BaseException:
                 connection.close()
@@ -101,7 +108,7 @@ class PostgresDatabase:
             self._connection = None
 
     def _connected(self, name: str) -> psycopg.Connection[Row]:
-        return psycopg.connect(
+        connection = psycopg.connect(
             self._url,
             autocommit=True,
             application_name=name,
@@ -110,8 +117,28 @@ class PostgresDatabase:
             keepalives_idle=4,
             keepalives_interval=2,
             keepalives_count=2,
-            options=f"{_KEEPALIVE} -c search_path={SCHEMA} -c lock_timeout=20s",
         )
+        try:
+            connection.execute(_SETTINGS.encode())
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _refuse_shared(self, connection: psycopg.Connection[Row]) -> None:
+        """Raise E_INVALID where a pooler lends one server process to several connections in turn.
+
+        Locks and LISTEN would be lost between two transactions, and with them who is alive.
+        """
+        ours = _server_process(connection)
+        if ours == connection.info.backend_pid:
+            return  # the server itself, or what passes its words on
+        for _ in range(_PROBES):
+            with self._connected("sidecar probe") as other:
+                if _server_process(other) == ours:
+                    message = "A pooler in transaction mode is between here and PostgreSQL."
+                    hint = "Name the server itself in `engine_url`, or use its session mode."
+                    raise SidecarError(ErrorCode.INVALID, message, hint=hint)
 
     def listen(self, wake: Callable[[], None]) -> None:
         """Wait for notifications on the kept connection, which is made again when it breaks."""
@@ -182,6 +209,12 @@ class PostgresDatabase:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _server_process(connection: psycopg.Connection[Row]) -> int:
+    """The server's process that answers on a connection."""
+    ((pid,),) = connection.execute("SELECT pg_backend_pid()").fetchall()
+    return int(pid)
 
 
 def _serialize(connection: psycopg.Connection[Row]) -> None:

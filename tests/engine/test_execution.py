@@ -273,6 +273,15 @@ def test_without_trust_the_users_command_is_not_called(bench, tmp_path):
     assert not called.exists()
 
 
+def test_an_agent_that_says_nothing_is_ended_after_the_setting_s_time(bench):
+    at = bench(idle_limit_seconds=1)
+    at.tell(["say", "one word"], ["sleep", 600])
+    request = at.request()
+    outcome = at.execution.attempt(request, at.execution.begin(request), 1, STOP)
+    assert (outcome["status"], outcome["text"]) == ("timed-out", "one word")
+    assert "said nothing for 1 s" in outcome["reason"]
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="what left its group is found in /proc")
 def test_what_a_killed_sidecar_left_running_is_ended_and_undone(bench, tmp_path):
     """The sidecar is a real process; its agent leaves the process group before it dies.
