@@ -14,7 +14,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import Implementation
 
-from tests.faces.web import Served, start
+from tests.faces.web import Served, serving
 from tests.faces.wire import INITIALIZE, PATIENCE
 
 CLIENTS = 100
@@ -37,11 +37,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    served = start(folder, tmp_path_factory.mktemp("home"))
-    yield served
-    served.process.kill()
-    served.process.wait(PATIENCE)
-    served.process.stderr.close()
+    with serving(folder, tmp_path_factory.mktemp("home")) as served:
+        yield served
 
 
 def meta(name: str = "many", session: str | None = None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from sidecar.domain.errors import SidecarError
 from sidecar.mcp import token
 from sidecar.mcp.http import access
 from sidecar.workspace.user_dirs import UserDirs
-from tests.faces.web import PATIENCE, Served, start
+from tests.faces.web import PATIENCE, Served, serving, start
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +35,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def served(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One server for all tests that leave it running: each start costs over a second."""
-    served = start(folder, tmp_path_factory.mktemp("home"))
-    yield served
-    served.process.kill()
-    served.process.wait(PATIENCE)
+    with serving(folder, tmp_path_factory.mktemp("home")) as served:
+        yield served
 
 
 def test_the_guard_checks_token_host_and_origin_on_every_route(served):
@@ -99,13 +97,9 @@ def test_an_open_address_answers_to_this_machines_names_alone():
 
 
 def test_no_token_is_asked_for_on_loopback_if_told_so(folder, user_directory):
-    served = start(folder, user_directory, "--no-token")
-    try:
+    with serving(folder, user_directory, "--no-token") as served:
         assert served.ask()[0] == 200
         assert served.ask(Host="evil.example")[0] == 421
-    finally:
-        served.process.kill()
-        served.process.wait(PATIENCE)
 
 
 async def read_notes(client: Client) -> Any:

@@ -26,7 +26,7 @@ from sidecar.mcp.changes import Changes
 from sidecar.mcp.subscriptions import MAX_SUBSCRIPTIONS, Subscriptions
 from sidecar.services.registry import TOOLS
 from tests.conftest import EXAMPLE
-from tests.faces.web import Served, start
+from tests.faces.web import Served, serving
 from tests.faces.wire import PATIENCE, Wire
 
 SIDECAR = [sys.executable, "-c", "import sys; from sidecar.cli.main import main; sys.exit(main())"]
@@ -41,11 +41,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def served(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One server over HTTP for all tests of this file."""
-    served = start(folder, tmp_path_factory.mktemp("home"))
-    yield served
-    served.process.kill()
-    served.process.wait(PATIENCE)
-    served.process.stderr.close()
+    with serving(folder, tmp_path_factory.mktemp("home")) as served:
+        yield served
 
 
 class Told:

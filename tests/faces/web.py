@@ -8,6 +8,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,3 +63,15 @@ def start(workspace: Path, home: Path, *options: str) -> Served:
         told += line
     secret = None if "--no-token" in options else token.current(UserDirs.locate(home=home))
     return Served(process, int(found[1]), secret)
+
+
+@contextmanager
+def serving(workspace: Path, home: Path, *options: str) -> Iterator[Served]:
+    """The same until the block ends, which kills it."""
+    served = start(workspace, home, *options)
+    try:
+        yield served
+    finally:
+        served.process.kill()
+        served.process.wait(PATIENCE)
+        served.process.stderr.close()
