@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from sidecar.services import registry
 from sidecar.services.calling import called
+from tests.faults.orders import serve
 from tests.faults.streams import STREAMS, State
 
 MOST_CALLS = 400
@@ -58,11 +58,5 @@ def killed(order: dict[str, Any]) -> float:
     return time.monotonic() - began
 
 
-def main() -> None:
-    """Serve orders until the input ends."""
-    for line in sys.stdin:
-        print(json.dumps({"lived": killed(json.loads(line))}), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve(lambda order: {"lived": killed(order)})

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.engine.agents import Bench
+from tests.faults.orders import serve
 
 # Every call that changes something durable, or starts or opens what does.
 CALLS = frozenset({
@@ -77,22 +78,19 @@ def _again(outcomes: list[dict[str, Any]]) -> bool:
     return not outcomes or outcomes[-1]["status"] in ("failed", "timed-out")
 
 
-def main() -> None:
-    """Serve orders until the input ends."""
-    for line in sys.stdin:
-        order = json.loads(line)
-        worker = os.fork()
-        if worker == 0:
-            os.environ["SIDECAR_HOME"] = order["home"]
-            try:
-                carry(order)
-            except BaseException as error:  # noqa: BLE001 - the parent shall see why
-                print(repr(error), file=sys.stderr, flush=True)
-                os._exit(3)
-            os._exit(0)
-        _, status = os.waitpid(worker, 0)
-        print(json.dumps({"status": status}), flush=True)
+def carried(order: dict[str, Any]) -> dict[str, int]:
+    """How a worker ended that was forked for an order."""
+    worker = os.fork()
+    if worker == 0:
+        os.environ["SIDECAR_HOME"] = order["home"]
+        try:
+            carry(order)
+        except BaseException as error:  # noqa: BLE001 - the parent shall see why
+            print(repr(error), file=sys.stderr, flush=True)
+            os._exit(3)
+        os._exit(0)
+    return {"status": os.waitpid(worker, 0)[1]}
 
 
 if __name__ == "__main__":
-    main()
+    serve(carried)

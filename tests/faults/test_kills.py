@@ -10,9 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ import pytest
 
 from sidecar.domain import timing
 from sidecar.services import registry
+from tests.faults.orders import REPOSITORY, ordered
 from tests.faults.streams import STREAMS, State, broken, prepare
 
 pytestmark = [
@@ -29,7 +29,6 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="the workers are forked"),
 ]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLE = REPOSITORY / "examples" / "workspace"
 TRIALS = int(os.environ.get("SIDECAR_TRIALS", "3"))
 SERVERS = int(os.environ.get("SIDECAR_SERVER_TRIALS", "2"))
@@ -90,30 +89,10 @@ def noted(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().split("\n")[:-1]]
 
 
-@contextmanager
-def mortal() -> Iterator[Callable[[dict[str, Any]], None]]:
-    """The process that forks workers and kills them, as a function of an order."""
-    command = [sys.executable, "-m", "tests.faults.mortal"]
-    with subprocess.Popen(
-        command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        source, sink = process.stdout, process.stdin
-        assert source is not None
-        assert sink is not None
-
-        def kill(order: dict[str, Any]) -> None:
-            sink.write(json.dumps(order) + "\n")
-            sink.flush()
-            assert json.loads(source.readline())
-
-        yield kill
-        sink.close()
-
-
 def killed_workers(folder: Path, lane: int) -> Tally:
     """Kill workers of every stream, this lane's share of the trials."""
     chance, tally = random.Random(lane), Tally()
-    with mortal() as kill:
+    with ordered("tests.faults.mortal") as kill:
         for number in range(lane, TRIALS, LANES):
             for place, name in enumerate(STREAMS):
                 here = folder / f"{number}-{place}"
@@ -127,7 +106,7 @@ def killed_workers(folder: Path, lane: int) -> Tally:
                     "delay": chance.uniform(0, LONGEST),
                     "wait": chance.random() < 0.5,
                 }
-                kill(order)
+                assert kill(order)["lived"] > 0
                 judge(tally, name, root, noted(here / "acknowledged"))
                 shutil.rmtree(here)
     return tally

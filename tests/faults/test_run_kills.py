@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,39 +16,19 @@ from sidecar.engine.runners.process import members, of_run
 from sidecar.services import escalation, failures, suspensions
 from sidecar.services.schedule_bookkeeping import TOOL as BOOKKEEPING
 from tests.engine.agents import SCHEDULE, Bench, repository, workspace
+from tests.faults.orders import ordered
 
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="the workers are forked"),
 ]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 TRIALS = int(os.environ.get("SIDECAR_RUN_KILLS", "6"))
 # What the agent does in each attempt, and whether that is success.
 STORIES: dict[str, list[list[Any]]] = {
     "fails": [["write", "README.md", "broken"], ["write", "made.txt", "x"], ["exit", 1]],
     "succeeds": [["write", "README.md", "better"], ["say", "done"]],
 }
-
-
-@contextmanager
-def carrier() -> Iterator[Callable[[dict[str, Any]], int]]:
-    """The process that forks workers, as a function of an order: how the worker ended."""
-    command = [sys.executable, "-m", "tests.faults.run_carrier"]
-    with subprocess.Popen(
-        command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        source, sink = process.stdout, process.stdin
-        assert source is not None
-        assert sink is not None
-
-        def carry(order: dict[str, Any]) -> int:
-            sink.write(json.dumps(order) + "\n")
-            sink.flush()
-            return int(json.loads(source.readline())["status"])
-
-        yield carry
-        sink.close()
 
 
 class Trial:
@@ -124,17 +101,17 @@ def test_a_run_whose_sidecar_is_killed_anywhere_leaves_each_trace_once(
 ) -> None:
     """The calls of an undisturbed run are counted; then workers die before some of them."""
     chance, bad, places = random.Random(story), [], []
-    with carrier() as carry:
+    with ordered("tests.faults.run_carrier") as carry:
         whole = Trial(tmp_path / "whole", story)
-        assert carry(whole.order(0)) == 0
+        assert carry(whole.order(0))["status"] == 0
         assert whole.wrong(monkeypatch) == []
         calls = json.loads(whole.kept.read_text())["calls"]
         places = sorted(chance.sample(range(1, calls + 1), min(TRIALS, calls)))
         for place in places:
             trial = Trial(tmp_path / str(place), story)
-            killed = carry(trial.order(place))
+            killed = carry(trial.order(place))["status"]
             assert os.WIFSIGNALED(killed) or killed == 0
-            assert carry(trial.order(0)) == 0
+            assert carry(trial.order(0))["status"] == 0
             bad += [f"call {place}: {what}" for what in trial.wrong(monkeypatch)]
     figure(
         f"a run that {story}, its sidecar killed before {len(places)} of its {calls} calls:"
