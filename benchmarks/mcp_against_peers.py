@@ -358,6 +358,8 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=1000)
     parser.add_argument("--updates", type=int, default=600)
     parser.add_argument("--appends", type=int, default=1000)
+    parts = ("readings", "updates", "floor")
+    parser.add_argument("--only", choices=parts, nargs="+", default=parts, help="what to measure")
     options = parser.parse_args()
     if options.install:
         install()
@@ -370,10 +372,13 @@ def main() -> int:
         os.environ["SIDECAR_HOME"] = str(Path(name) / "home")
         environment = dict(os.environ)
         _say_load()
-        readings(folder, environment, options)
-        updates(folder, environment, options)
-        floor(folder, options)
-        if options.original:
+        if "readings" in options.only:
+            readings(folder, environment, options)
+        if "updates" in options.only:
+            updates(folder, environment, options)
+        if "floor" in options.only:
+            floor(folder, options)
+        if options.original and "updates" in options.only:
             its = Path(name).resolve() / "its"
             shutil.copytree(EXAMPLE, its)
             original_updates(its, environment, options)
