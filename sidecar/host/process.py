@@ -26,13 +26,13 @@ def main(arguments: Sequence[str]) -> NoReturn:
     root, folder, *lent = arguments
     place = Place(root, folder)
     if lent:
+        for descriptor in map(int, lent):
+            os.set_inheritable(descriptor, False)  # noqa: FBT003
         lock, door = int(lent[0]), seat.Door(socket.socket(fileno=int(lent[1])))
     else:
         lock = _taken(place)
         door = seat.Door(*tcp.listen(place))
     _detach(place)
-    for descriptor in (lock, door.listener.fileno()):
-        os.set_inheritable(descriptor, False)  # noqa: FBT003
     # A child of a child imports the rest: whoever has started us waits for the first one.
     from sidecar.host import hosting  # noqa: PLC0415
 
