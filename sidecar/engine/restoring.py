@@ -120,7 +120,7 @@ def _edited(context: Context, begin: datetime, end: datetime) -> Iterator[tuple[
 def _journaled(
     context: Context, run_id: str, begin: datetime, end: datetime
 ) -> Iterator[tuple[str, str]]:
-    for entry in context.workspace.journal.entries():
+    for entry in context.workspace.journal.entries(since=begin):
         at = parse_time(entry.at)
         other = entry.run != run_id and entry.tool != TOOL
         if other and at is not None and begin <= at <= end:

@@ -142,15 +142,20 @@ class Journal:
                     older.replace(file.with_suffix(f".{number + 1}.jsonl"))
             file.replace(file.with_suffix(".1.jsonl"))
 
-    def entries(self, *, path: str | None = None, tool: str | None = None) -> list[Mutation]:
-        """The mutations still kept, oldest first, of one path or one tool where given."""
+    def entries(
+        self, *, path: str | None = None, tool: str | None = None, since: datetime | None = None
+    ) -> list[Mutation]:
+        """The mutations still kept, oldest first, of one path or one tool where given.
+
+        Those of before ``since`` may be left out: a file that ends before it is not read.
+        """
         folder = self._folder()
         numbers = range(SEGMENTS_KEPT, 0, -1)
         files = [*(folder / f"journal.{n}.jsonl" for n in numbers), folder / "journal.jsonl"]
         return [
             entry
             for file in files
-            if file.exists()
+            if file.exists() and (since is None or file.stat().st_mtime >= since.timestamp())
             for entry in _parsed(file.read_text(encoding="utf-8", errors="replace"))
             if path in {None, entry.path} and tool in {None, entry.tool}
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -195,6 +196,9 @@ def test_every_change_is_journaled_with_its_origin_and_hashes(workspace: Workspa
     ]
     assert entries[1].backup_id == second.backup_id
     assert workspace.journal.entries(tool="write_project_file") == entries[:2]
+    now = datetime.now(UTC)
+    assert workspace.journal.entries(since=now - timedelta(hours=1)) == entries
+    assert workspace.journal.entries(since=now + timedelta(hours=1)) == []
 
 
 def test_the_editors_text_is_read_before_the_disks_when_asked(workspace: Workspace, root: Path):
