@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from sidecar.host.workspace import open_workspace
 from sidecar.services.run_requests import queue_of
 from tests.engine.real_sidecar import Place, until
 
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="workers are killed by it")
 # A process that dies in the step that begins a run, once the run's row is durable.
 WORKER = """
 import os, signal, sys, time
@@ -96,7 +96,3 @@ def cancelled(place: Place) -> RunRecord | None:
     """The one run once it is over."""
     (run,) = place.runs()
     return run if run.state is RunState.CANCELLED else None
-
-
-if sys.platform == "win32" or not hasattr(os, "kill"):
-    pytest.skip("the workers are killed by SIGKILL", allow_module_level=True)
