@@ -13,7 +13,7 @@ from sidecar.cli.root import root_of
 from sidecar.engine.late_queue import LateQueue, opened
 from sidecar.host.workspace import open_workspace
 from sidecar.mcp.calls import ToolCalls
-from sidecar.mcp.early import Early, Sink
+from sidecar.mcp.early import Descriptor, Early
 from sidecar.services.context import Context
 from sidecar.services.views import Views
 from sidecar.workspace import logs
@@ -41,7 +41,7 @@ def serve(options: argparse.Namespace, begun: opening.Opening | None) -> int:
 
 
 def _serve(context: Context, wire: opening.Wire) -> int:
-    sink = Sink(wire.sink)
+    sink = Descriptor(wire.sink)
     incoming = framing.Incoming(wire.source, wire.read)
     calls = ToolCalls(Views(context))
     early = Early(calls, incoming, sink, opening.Answers(opening.manifest()), wire.answered)

@@ -1,21 +1,32 @@
-"""Agents' sessions; importing this imports the MCP SDK."""
+"""Agents' sessions. The MCP SDK is imported when the first of them needs more than tools."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
 
-from sidecar import __version__
-from sidecar.channel.opening import digest
+from sidecar.channel.opening import Answers, digest, manifest
 from sidecar.engine.late_queue import queueing
-from sidecar.host.link import ChannelLink, Json
+from sidecar.host.importing import imported
+from sidecar.host.link import ChannelLink
 from sidecar.host.shared import Shared
-from sidecar.mcp import manifest, server
-from sidecar.mcp.stdio import Connection
-from sidecar.mcp.subscriptions import Subscriptions
+from sidecar.mcp.calls import MakeContext, ToolCalls
+from sidecar.mcp.early import Early, Rest
 from sidecar.services.context import Client, Context, Progress
 
 # The first calls go before.
 _LATER_SECONDS = 1.0
+
+
+class Sessions(Protocol):
+    """What serves agents by the SDK."""
+
+    async def serve(
+        self, link: ChannelLink, early: Early, rest: Rest, make_context: MakeContext
+    ) -> None:
+        """Serve one from the message on with which it needed the SDK, until it leaves."""
 
 
 class Agents:
@@ -23,13 +34,30 @@ class Agents:
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._manifest: Json | None = None
-        self._collecting = asyncio.Lock()
+        self._manifest = manifest()
+        self._importing = asyncio.Lock()
+        self._sessions: Sessions | None = None
         shared.views.context = queueing(shared.context)
-        self._subscriptions = Subscriptions(lambda: shared.context)
 
     async def serve(self, link: ChannelLink) -> None:
         """Serve one until it leaves."""
+        make_context = self._views_of(link)
+        early = Early(ToolCalls(make_context), link, link, Answers(self._manifest))
+        link.under_way = lambda: ["tools/call"] * early.direct.under_way
+        link.introduction = lambda: early.direct.client
+        telling = asyncio.create_task(self._tell_manifest(link))
+        try:
+            await _ended(early.begin)
+            if early.rest is None:
+                await asyncio.to_thread(early.finish)
+            else:
+                sessions = await self._with_sdk()
+                await sessions.serve(link, early, early.rest, make_context)
+        finally:
+            telling.cancel()
+            early.direct.close()
+
+    def _views_of(self, link: ChannelLink) -> MakeContext:
         # The channel's own word: its session outlives the sidecar.
         session, run = (str(link.hello.get(name) or "") for name in ("session", "run"))
 
@@ -38,20 +66,30 @@ class Agents:
             known = Client(client.name, session or client.session, run)
             return self._shared.views(known, progress)
 
-        built = server.build(make_context, version=__version__, subscriptions=self._subscriptions)
-        connection = Connection(link, link.write)
-        link.under_way = lambda: connection.session.under_way if connection.session else []
-        telling = asyncio.create_task(self._tell_manifest(link))
-        await connection.serve(built)
-        telling.cancel()
-        await asyncio.to_thread(connection.finish)
+        return make_context
+
+    async def _with_sdk(self) -> Sessions:
+        async with self._importing:
+            if self._sessions is None:
+                found = await asyncio.to_thread(imported, "sidecar.host.sdk_sessions")
+                made: Sessions = found.SdkSessions(self._shared)
+                self._sessions = made
+        return self._sessions
 
     async def _tell_manifest(self, link: ChannelLink) -> None:
         """Let the channel know what is really served, if it said something else at the start."""
         await asyncio.sleep(_LATER_SECONDS)
-        async with self._collecting:
-            if self._manifest is None:
-                server_of_nobody = server.build(self._shared.views, version=__version__)
-                self._manifest = await manifest.collected(server_of_nobody)
         if link.hello.get("manifest") != digest(self._manifest):
             await asyncio.to_thread(link.control, {"manifest": self._manifest})
+
+
+async def _ended(begin: Callable[[Callable[[], None]], None]) -> None:
+    """Wait until a thread says so."""
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+
+    def tell() -> None:
+        with suppress(RuntimeError):  # the loop is closed: the sidecar has ended
+            loop.call_soon_threadsafe(over.set)
+
+    begin(tell)
+    await over.wait()

@@ -24,7 +24,9 @@ class ChannelLink:
     def __init__(self, hello: Json, connection: socket.socket, read: bytes = b"") -> None:
         self.hello = hello
         self.since = time.time()
+        # How its client calls itself: as of its last call, and before as it has introduced itself.
         self.client = ""
+        self.introduction: Callable[[], str] = str
         # Before, nothing but the answer to the greeting may be sent.
         self.accepted = False
         # Set by whoever serves the link: the calls that were not answered yet.

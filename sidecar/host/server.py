@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import importlib
 import json
 import logging
 import mmap
@@ -22,6 +20,7 @@ from sidecar.channel.lock import is_current
 from sidecar.channel.place import Place
 from sidecar.channel.seat import Door, interpreter
 from sidecar.host.callers import Callers
+from sidecar.host.importing import imported
 from sidecar.host.link import ChannelLink
 from sidecar.host.shared import Shared
 
@@ -33,8 +32,6 @@ HOUSEKEEPING_SECONDS = 0.5
 GREETING_SECONDS = 10.0
 _STOPPING_SECONDS = 5.0
 _LOG_BYTES = 1024 * 1024
-# New objects between two collections; a check of a long file makes about as many.
-_COLLECT_AFTER = 10_000
 _FACES = {"mcp": ("agents", "Agents"), "lsp": ("editors", "Editors")}
 
 Json = dict[str, Any]
@@ -218,11 +215,8 @@ class Host:
         async with self._loading:
             if name not in self._faces:
                 module, kind = _FACES[name]
-                found = await asyncio.to_thread(importlib.import_module, f"sidecar.host.{module}")
+                found = await asyncio.to_thread(imported, f"sidecar.host.{module}")
                 self._faces[name] = getattr(found, kind)(self._shared)
-                gc.collect()
-                gc.freeze()
-                gc.set_threshold(_COLLECT_AFTER, 20, 50)
         return self._faces[name]
 
     async def _keep_house(self) -> None:
@@ -265,7 +259,7 @@ class Host:
             "clients": [
                 {
                     "face": link.face,
-                    "client": link.client,
+                    "client": link.client or link.introduction(),
                     "run": link.hello.get("run"),
                     "pid": link.hello.get("pid"),
                     "version": link.hello.get("version"),

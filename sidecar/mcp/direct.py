@@ -21,11 +21,14 @@ import pydantic_core
 
 from sidecar.mcp.calls import Answer
 from sidecar.mcp.reading import Work
+from sidecar.mcp.vigil import Vigil
 
 Id = str | int
 
 # As many as can wait for one file together; more threads would only wait for the same locks.
 THREADS = 16
+# How often calls are looked through for those that have taken too long.
+LOOK_SECONDS = 1.0
 # So many calls may be under way before reading waits for them.
 MOST_UNDER_WAY = 64
 _CALL = b'"tools/call"'
@@ -66,7 +69,7 @@ class Threads:
     """Threads that run calls, started as they are needed."""
 
     most: int = THREADS
-    _calls: queue.SimpleQueue[Work] = field(default_factory=queue.SimpleQueue)
+    _calls: queue.SimpleQueue[Work | None] = field(default_factory=queue.SimpleQueue)
     _idle: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     _started: int = 0
 
@@ -78,9 +81,14 @@ class Threads:
             name = f"call-{self._started}"
             threading.Thread(target=self._serve, name=name, daemon=True).start()
 
+    def end(self) -> None:
+        """Let every thread end once it has nothing to do."""
+        for _ in range(self._started):
+            self._calls.put(None)
+
     def _serve(self) -> None:
-        while True:
-            self._calls.get()()
+        while (work := self._calls.get()) is not None:
+            work()
             self._idle.release()
 
 
@@ -95,9 +103,15 @@ class Direct:
         self._guard = threading.Lock()
         self._under_way: dict[Id, Call] = {}
         self._sending = 0
+        self._late = Vigil(LOOK_SECONDS, self._expire, "mcp-expiry")
         self._client: str | None = None
         self._opening: Id | None = None
         self._shaken = self._confirmed = False
+
+    @property
+    def client(self) -> str:
+        """How the client has introduced itself."""
+        return self._client or ""
 
     def requested(self, method: str, number: Id, params: Any) -> None:
         """Take note of a request that the SDK is given: the handshake, or a second one."""
@@ -145,6 +159,7 @@ class Direct:
             self._room.acquire()
         with self._guard:
             self._under_way[call.number] = call
+        self._late.wake()
         if quick:
             return partial(self._run, call, client)
         self._threads.run(partial(self._run_beside, call, client))
@@ -178,6 +193,11 @@ class Direct:
         return number in self._under_way
 
     @property
+    def under_way(self) -> int:
+        """How many calls were not answered yet."""
+        return len(self._under_way)
+
+    @property
     def is_idle(self) -> bool:
         """Whether every call was answered."""
         return not self._under_way and not self._sending
@@ -187,19 +207,22 @@ class Direct:
         with self._guard:
             self._under_way.pop(number, None)
 
-    def is_late(self) -> bool:
-        """Whether a call has taken too long."""
-        return bool(self._late())
-
-    def _late(self) -> list[Call]:
-        now = time.monotonic()
-        with self._guard:
-            return [call for call in self._under_way.values() if call.ends < now]
-
     def expire(self) -> None:
         """Refuse what has taken too long; the thread goes on, and nobody hears of it."""
-        for call in self._late():
+        now = time.monotonic()
+        with self._guard:
+            late = [call for call in self._under_way.values() if call.ends < now]
+        for call in late:
             self._tell(call, self._tools.too_late(call.name, call.arguments))
+
+    def _expire(self) -> bool:
+        self.expire()
+        return bool(self._under_way)
+
+    def close(self) -> None:
+        """Let the threads end; nothing may be started any more."""
+        self._late.end()
+        self._threads.end()
 
 
 def _is_plain(message: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, Protocol
 
@@ -22,8 +22,6 @@ from sidecar.mcp.reading import Line, Reader, StopReading, Work
 Json = dict[str, Any]
 # Cline sends SIGTERM 250 ms after it has closed our input.
 GRACE_SECONDS = 0.15
-# How often calls are looked through for those that have taken too long.
-LOOK_SECONDS = 1.0
 _POLL_SECONDS = 0.002
 # What begins with the SDK alone, however its first answer is given.
 _LASTING = "subscriptions/listen"
@@ -51,8 +49,15 @@ class Answers(Protocol):
         """The answer to a message; None leaves it to the server."""
 
 
-class Sink:
-    """A descriptor that takes whole messages from any thread."""
+class Sink(Protocol):
+    """What takes whole messages from any thread."""
+
+    def write(self, data: bytes) -> None:
+        """Write everything; raises OSError where nobody reads it."""
+
+
+class Descriptor:
+    """A client's end of a pipe as such a sink."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -82,13 +87,18 @@ class Rest:
 
 
 class Early:
-    """One client until it needs the SDK.
+    """One client until it needs the SDK, which then is to have the ``rest``.
 
     ``answered`` are the ids of the requests among the first messages that have their answers.
     """
 
     def __init__(
-        self, tools: Tools, incoming: Incoming, sink: Sink, answers: Answers, answered: Iterable[Id]
+        self,
+        tools: Tools,
+        incoming: Incoming,
+        sink: Sink,
+        answers: Answers,
+        answered: Iterable[Id] = (),
     ) -> None:
         self._incoming = incoming
         self._sink = sink
@@ -97,8 +107,7 @@ class Early:
         self._handshake: set[Id] = set()
         self._known: list[Line] = []
         self._lines = one_by_one(incoming)
-        self._rest: Rest | None = None
-        self._read: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.rest: Rest | None = None
         self.direct = Direct(tools, lambda _, message: self._send(message))
 
     @property
@@ -108,27 +117,30 @@ class Early:
 
     def serve(self) -> Rest | None:
         """Serve until the SDK is needed, which is to have the rest; None at the end of input."""
-        threading.Thread(target=self._expire, name="mcp-expiry", daemon=True).start()
-        reader = Reader(self._lines, self._take, lambda: self._read.put(None))
-        threading.Thread(target=reader.read, name="mcp-in", daemon=True).start()
-        self._read.get()  # signals interrupt it
-        if self._rest is None:
-            until = time.monotonic() + GRACE_SECONDS
-            while not self.direct.is_idle and time.monotonic() < until:
-                time.sleep(_POLL_SECONDS)
-        return self._rest
+        ended: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.begin(lambda: ended.put(None))
+        ended.get()  # signals interrupt it
+        if self.rest is None:
+            self.finish()
+        return self.rest
 
-    def _expire(self) -> None:
-        while True:
-            time.sleep(LOOK_SECONDS)
-            self.direct.expire()
+    def begin(self, ended: Callable[[], None]) -> None:
+        """Serve by a thread; it calls ``ended`` when the SDK is needed, and at the end of input."""
+        reader = Reader(self._lines, self._take, ended)
+        threading.Thread(target=reader.read, name="mcp-in", daemon=True).start()
+
+    def finish(self) -> None:
+        """Give what is nearly done a moment to be answered."""
+        until = time.monotonic() + GRACE_SECONDS
+        while not self.direct.is_idle and time.monotonic() < until:
+            time.sleep(_POLL_SECONDS)
 
     def _take(self, line: Line) -> Work | None:
         call = self.direct.call(line) if line is not None else None
         if call is not None and not self.direct.runs(call.number):
             return self.direct.start(call)
         if not self._answered_here(line):
-            self._rest = Rest([*self._known, line], self._lines, self._incoming)
+            self.rest = Rest([*self._known, line], self._lines, self._incoming)
             raise StopReading
         return None
 

@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from sidecar.mcp.vigil import Vigil
+
 Line = bytes | None
 Work = Callable[[], None]
 
@@ -42,8 +44,8 @@ class Reader:
         self._guard = threading.Lock()
         self._turn = 0
         self._working_since: float | None = None
-        self._watched = False
-        self._watch: threading.Semaphore | None = None
+        self._worked = 0.0
+        self._watch = Vigil(QUICK_SECONDS, self._look, "mcp-watch")
 
     def read(self, turn: int = 0) -> None:
         """Read until the end, or until another thread has taken its turn."""
@@ -54,13 +56,13 @@ class Reader:
                     return
         except StopReading:
             pass
+        self._watch.end()
         self._ended()
 
     def _done(self, work: Work, turn: int) -> bool:
         """Do the work; false where somebody else reads meanwhile."""
         self._working_since = time.monotonic()
-        if not self._watched:
-            self._be_watched()
+        self._watch.wake()
         work()
         with self._guard:
             if self._turn != turn:
@@ -68,29 +70,13 @@ class Reader:
             self._working_since = None
         return True
 
-    def _be_watched(self) -> None:
-        self._watched = True
-        if self._watch is None:
-            self._watch = threading.Semaphore(0)
-            threading.Thread(
-                target=self._keep_watch, args=(self._watch,), name="mcp-watch", daemon=True
-            ).start()
-        self._watch.release()
-
-    def _keep_watch(self, wanted: threading.Semaphore) -> None:
-        """Look at the work while there is some now and then; else sleep until there is."""
-        while True:
-            wanted.acquire()
-            last = time.monotonic()
-            while time.monotonic() - last < _REST_AFTER_SECONDS:
-                time.sleep(QUICK_SECONDS)
-                if self._working_since is not None:
-                    last = time.monotonic()
-                    self._relieve(last)
-            self._watched = False
-            # Work that was begun before the line above has asked nobody to watch it.
-            if self._working_since is not None:
-                self._be_watched()
+    def _look(self) -> bool:
+        """Whether there is work now and then; what lasts is left to its thread."""
+        now = time.monotonic()
+        if self._working_since is not None:
+            self._worked = now
+            self._relieve(now)
+        return now - self._worked < _REST_AFTER_SECONDS
 
     def _relieve(self, now: float) -> None:
         with self._guard:

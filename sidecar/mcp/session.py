@@ -25,7 +25,7 @@ from mcp_types import (
 
 from sidecar.mcp import wire
 from sidecar.mcp.direct import Direct, Tools
-from sidecar.mcp.early import GRACE_SECONDS, LOOK_SECONDS
+from sidecar.mcp.early import GRACE_SECONDS
 from sidecar.mcp.reading import Line, Work
 
 _BACKLOG = 64
@@ -70,25 +70,23 @@ class Session:
     def under_way(self) -> list[str]:
         """The methods of the requests that were not answered yet; streams do not count."""
         methods = list(self._in_use.values())
-        return [method for method in methods if method != "subscriptions/listen"]
+        earlier = self._earlier.under_way if self._earlier is not None else 0
+        return [method for method in methods if method != "subscriptions/listen"] + [
+            "tools/call"
+        ] * earlier
 
     async def serve(self, server: Server[Any]) -> None:
         """Serve the client until its messages end."""
         answers, outbox = anyio.create_memory_object_stream[SessionMessage](_BACKLOG)
         options = server.create_initialization_options()
-        tasks = {asyncio.create_task(self._send_all(outbox)), asyncio.create_task(self._expire())}
+        sending = asyncio.create_task(self._send_all(outbox))
         try:
             await server.run(self._received, answers, options)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks, timeout=GRACE_SECONDS)
-
-    async def _expire(self) -> None:
-        while self._direct is not None:
-            await asyncio.sleep(LOOK_SECONDS)
-            if self._direct.is_late():
-                await asyncio.to_thread(self._direct.expire)
+            sending.cancel()
+            await asyncio.wait({sending}, timeout=GRACE_SECONDS)
+            if self._direct is not None:
+                self._direct.close()
 
     def take(self, line: Line) -> tuple[bool, Work | None]:
         """Whether a message is a plain call, which begins now, and what is left to do about it.

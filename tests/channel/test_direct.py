@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ def test_a_plain_call_is_answered_past_the_sdk_by_who_has_read_it_or_beside_if_i
 
     channel.send(id=1, method="tools/call", params={**call, "_meta": {"progressToken": "p"}})
     by_the_sdk = channel.receive()
-    assert (threads("call-"), threads("mcp-watch")) == (before, watched)
+    assert not threads("call-") - before
+    assert not threads("mcp-watch") - watched
     channel.send(id=1, method="tools/call", params=call)
     direct = channel.receive()
 
@@ -86,3 +88,23 @@ def test_a_plain_call_is_answered_past_the_sdk_by_who_has_read_it_or_beside_if_i
         answer["result"]["structuredContent"].pop("timestamp")
     assert direct == by_the_sdk
     channel.leave()
+
+
+@pytest.mark.parametrize("sdk", [False, True], ids=["without the SDK", "with the SDK"])
+def test_a_session_leaves_no_thread_behind(example_workspace: Path, *, sdk: bool):
+    before = threads("")
+    channel = Channel(example_workspace)
+    channel.send(id=0, method="initialize", params=INITIALIZE)
+    channel.receive()
+    channel.send(method="notifications/initialized")
+    for number, params in enumerate((READ, WRITE, READ, WRITE)):
+        channel.send(id=number, method="tools/call", params=params)
+        assert channel.receive()["id"] == number
+    if sdk:
+        channel.send(id="list", method="resources/read", params={"uri": "sidecar://status"})
+        assert channel.receive()["id"] == "list"
+    channel.leave()
+    ends = time.monotonic() + 30
+    while ours := {each for each in threads("") - before if each.name.startswith(("call-", "mcp"))}:
+        assert time.monotonic() < ends, ours
+        time.sleep(0.05)

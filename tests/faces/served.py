@@ -14,7 +14,7 @@ from sidecar.channel.framing import Incoming
 from sidecar.channel.opening import claim
 from sidecar.cli.mcp import leave
 from sidecar.mcp import server, stdio
-from sidecar.mcp.early import Sink
+from sidecar.mcp.early import Descriptor
 from sidecar.services.context import Client, Context, Progress
 from sidecar.services.tool import Category, Request, Result, tool
 from sidecar.settings import Settings
@@ -82,7 +82,7 @@ def main() -> None:
     patience = float(sys.argv[2]) if len(sys.argv) > 2 else server.DEADLINE_SECONDS
     wire = claim()
     built = server.build(make_context, version="0", tools=tools, deadline=patience)
-    stdio.serve(built, Incoming(wire.source), Sink(wire.sink))
+    stdio.serve(built, Incoming(wire.source), Descriptor(wire.sink))
 
 
 if __name__ == "__main__":

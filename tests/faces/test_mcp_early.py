@@ -18,7 +18,7 @@ from sidecar import app
 from sidecar.channel.framing import Incoming
 from sidecar.channel.opening import Answers, manifest
 from sidecar.mcp.calls import Answer
-from sidecar.mcp.early import Early, Rest, Sink
+from sidecar.mcp.early import Descriptor, Early, Rest
 from sidecar.mcp.stdio import Connection
 from sidecar.services.context import Context
 from sidecar.settings import Settings
@@ -107,9 +107,9 @@ class Pipes:
     def __init__(self) -> None:
         source, self._to = os.pipe()
         self._from, sink = os.pipe()
-        self.tools, self.sink = Waiting(), Sink(sink)
+        self.tools, self.sink = Waiting(), Descriptor(sink)
         incoming, answers = Incoming(source), Answers(manifest())
-        self.early = Early(self.tools, incoming, self.sink, answers, answered=())
+        self.early = Early(self.tools, incoming, self.sink, answers)
         self._lines = os.fdopen(self._from, "rb")
 
     def send(self, *messages: Any) -> None:
