@@ -1,7 +1,7 @@
 """Earlier contents of files, by content: identical bytes are kept once.
 
-The bytes lie in the workspace's state folder, small ones in the index until they have lasted a
-while. The index lies on the user's side, and nothing is restored whose hash it does not know.
+The bytes lie in the workspace's state folder, small ones in the index until there are many. The
+index lies on the user's side, and nothing is restored whose hash it does not know.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ _TOTAL = "backup-total"
 _BYTES = "backup-bytes"
 # Larger contents would make the index's file large.
 _SMALL_BYTES = 64 * 1024
-# One backup in so many, by chance, takes the time to settle the others.
-_SETTLED_EVERY = 64
+# One backup in so many, by chance, looks whether the index holds too many contents.
+_LOOK_EVERY = 64
+_MOST_IN_INDEX = 256
+_TOGETHER = 32
 # Files whose backups are remembered.
 _MOST_KNOWN = 64
 
@@ -126,7 +128,7 @@ class Backups:
                 records.put(_INDEX, _key(backup), _record(backup))
             unused = self._counted(records, made, self._stale(records, path, made))
             unused += self._counted(records, (), self._beyond_the_cap(records))
-            if secrets.randbelow(_SETTLED_EVERY) == 0:
+            if secrets.randbelow(_LOOK_EVERY) == 0:
                 self._settle(records)
         self._remove(unused)
         if made:
@@ -137,7 +139,7 @@ class Backups:
         """Make durable what is not there yet.
 
         The small ones that nobody has asked for lie in the index's file, and are durable with it:
-        that is one wait for the disk less. Most are dropped before they would become files.
+        that is one wait for the disk less. Most are dropped before there is need of a file.
         """
         files: dict[str, bytes] = {}
         for backup, content in zip(made, contents, strict=True):
@@ -158,11 +160,14 @@ class Backups:
         return records.get(_BYTES, digest) is not None or self._holds(digest)
 
     def _settle(self, records: Transaction) -> None:
-        """Make durable as files what only the index's file keeps from a power failure."""
-        kept = {digest: _bytes(records, digest) for digest in records.keys(_BYTES)}
-        if kept:
-            self.state.write_all({_blob(digest): data or b"" for digest, data in kept.items()})
-        for digest in kept:
+        """Make files of what only the index holds, where that has become much."""
+        digests = records.keys(_BYTES)
+        if len(digests) <= _MOST_IN_INDEX:
+            return
+        # Each of them is open until all are flushed.
+        for group in (digests[at : at + _TOGETHER] for at in range(0, len(digests), _TOGETHER)):
+            self.state.write_all({_blob(each): _bytes(records, each) or b"" for each in group})
+        for digest in digests:
             records.delete(_BYTES, digest)
 
     def _remove(self, unused: Sequence[str]) -> None:
@@ -196,9 +201,7 @@ class Backups:
             return False
 
     @staticmethod
-    def _counted(
-        records: Transaction, made: Sequence[Backup], gone: Sequence[Backup]
-    ) -> list[str]:
+    def _counted(records: Transaction, made: Sequence[Backup], gone: Sequence[Backup]) -> list[str]:
         """Forget backups and count what still needs each content: those whose blob nothing does."""
         for backup in gone:
             records.delete(_INDEX, _key(backup))

@@ -31,7 +31,7 @@ workspace, and nothing in it is ever executed.
 
 Of backups made automatically a file keeps the newest 50, for 90 days, its last one for ever; all
 together take 512 MiB at most. Those that somebody asked for stay. Small ones (64 KiB) lie in the
-index until they have lasted a while.
+index until there are many.
 
 The index of backups, the journal of changes (5 files of 4 MiB), consents, locks and the execution
 engine's records lie in the user's own state folder, so that a clone cannot bring prepared ones
