@@ -381,3 +381,46 @@ def test_the_projects_folder_is_left_as_it_was(project, validate):
 
     left = {path.name for path in root.iterdir()}
     assert left <= {"test_a.py", "__pycache__"}
+
+
+def test_processes_that_tests_start_count_where_the_project_measures_them(project, validate):
+    """One ends by itself, one by ``os._exit``; each executes a function of its own."""
+    settings = """
+        [tool.coverage.run]
+        branch = true
+        source = ["child"]
+        patch = ["subprocess", "_exit"]
+    """
+    child = """
+        import os, sys
+
+        def returns():
+            return 0
+
+        def leaves():
+            os._exit(0)
+
+        def never():
+            return 1
+
+        if __name__ == "__main__":
+            globals()[sys.argv[1]]()
+    """
+    tests = """
+        import subprocess, sys
+
+        import pytest
+
+        @pytest.mark.parametrize("name", ["returns", "leaves"])
+        def test_child(name):
+            assert subprocess.run([sys.executable, "child.py", name]).returncode == 0
+    """
+    root = project({"pyproject.toml": settings, "child.py": child, "test_child.py": tests})
+    answer = validate(root, "--category=coverage")
+
+    covered = answer.report["coverage"]["files"]["child.py"]
+    # Eight of nine statements and one of two branches.
+    assert (covered["numerator"], covered["denominator"]) == (8 + 1, 9 + 2)
+    assert sorted(path.name for path in root.iterdir() if path.is_file()) == [
+        "child.py", "pyproject.toml", "test_child.py"
+    ]  # fmt: skip
