@@ -27,6 +27,8 @@ from sidecar.services.context import Context
 
 _log = logging.getLogger(__name__)
 CHECKPOINT_TRIES = 3
+# How attempts end of which the last step has something to note.
+_JUDGED = ("succeeded", "failed", "timed-out")
 # An agent that is stopped at its limit may write a little longer.
 _ENDING_SECONDS = 60
 
@@ -99,13 +101,14 @@ class Execution:
         """Make up for what processes that died have left undone: rows, bookkeeping, notes."""
         timing_log.complete_pending(self.context)
         for name in self.sweep():
-            _log.warning("run %s had ended without its last step; its row is closed", name)
+            _log.warning("run %s had ended without its last step, which is made up for", name)
         schedule_bookkeeping.write_pending(self.context)
 
     def sweep(self) -> list[str]:
-        """Close the rows of runs that ended without their last step; the names of those closed.
+        """Finish the runs that ended without their last step; the names of those.
 
-        Such are left where a process was killed between beginning a run and saying so.
+        Such are left where a process was killed between beginning a run and saying so, or where
+        the last step broke. It is tried once more for each, then its row is closed, no more.
         """
         queue = self.context.queue
         closed: list[str] = []
@@ -116,9 +119,23 @@ class Execution:
                 continue
             record = queue.get(run_id)
             if record is not None and record.state in ENDED and not record.finishing:
-                self._abandon(record.request, record.state)
+                self._make_up(record.request, record.state)
                 closed.append(run_name(run_id))
         return closed
+
+    def _make_up(self, run: RunRequest, state: RunState) -> None:
+        memory = RunMemory.of(self.context, run)
+        outcomes = _outcomes(memory)
+        if outcomes and outcomes[-1]["status"] in _JUDGED and not memory.get("swept"):
+            memory.put(swept=True)
+            started = datetime.fromisoformat(memory.get("started")["value"])
+            try:
+                Ending(self.context, run, memory, outcomes, started).finish()
+            except SidecarError as error:
+                _log.error("the last step of run %s breaks again: %s", memory.name, error)
+            else:
+                return
+        self._abandon(run, state)
 
     def _abandon(self, run: RunRequest, state: RunState) -> None:
         memory = RunMemory.of(self.context, run)
@@ -161,6 +178,14 @@ class Execution:
         changes = [astuple(each) for each in snapshot.compare(before, now)]
         files = restoring.touched(self.context, [{"changes": changes, "others": others}])
         return restoring.restore(self.context, checkpoint, files)
+
+
+def _outcomes(memory: RunMemory) -> list[dict[str, Any]]:
+    """What the attempts came to that are on record."""
+    found: list[dict[str, Any]] = []
+    while (outcome := memory.get(f"outcome-{len(found) + 1}")) is not None:
+        found.append(outcome)
+    return found
 
 
 def _interrupted(memory: RunMemory) -> int:

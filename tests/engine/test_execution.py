@@ -19,6 +19,7 @@ from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.domain.run import ENDED, RunRecord, RunState
 from sidecar.engine import run_folder
 from sidecar.engine.durable_queue import DurableQueue
+from sidecar.engine.execution import Execution
 from sidecar.engine.run_json import from_dict
 from sidecar.engine.runner import Runner
 from sidecar.engine.sqlite_database import SqliteDatabase
@@ -345,6 +346,38 @@ def test_a_run_that_was_cancelled_before_it_said_that_it_began_has_its_row_close
     queue.cancel(request["run_id"], "not wanted")
     assert at.execution.sweep() == [at.rows()[0].task_id]
     assert at.rows()[0].values["result"] == "cancelled"
+    assert at.execution.sweep() == []
+    queue.close()
+
+
+class Unfinished(Execution):
+    """Work whose last step breaks."""
+
+    def finish(self, *_: Any) -> dict[str, Any]:
+        raise RuntimeError
+
+
+def test_a_failed_run_whose_last_step_broke_is_undone_and_told_by_the_next_sweep(bench, tmp_path):
+    at = bench(rollback="on-failure")
+    repository(at.root)
+    before = (at.root / "TODO.md").read_text()
+    queue = DurableQueue(
+        SqliteDatabase(tmp_path / "engine.sqlite"), delay=lambda _: timedelta(milliseconds=10)
+    )
+    at.having(queue=queue)
+    at.tell(["write", "TODO.md", "broken"], ["exit", 1])
+    run = from_dict(at.request())
+    queue.enqueue(run)
+    queue.work(Unfinished(at.context, at.runner_for), workspace=at.id)
+    assert "What finishes a run broke" in ended(queue, run.run_id).reason
+    assert (at.root / "TODO.md").read_text() == "broken"
+    assert [row.is_open for row in at.rows()] == [True]
+
+    assert at.execution.sweep() == [at.rows()[0].task_id]
+
+    assert (at.root / "TODO.md").read_text() == before
+    assert [row.values["result"] for row in at.rows()] == ["escalated"]
+    assert len(escalation.escalations(at.context)) == 1
     assert at.execution.sweep() == []
     queue.close()
 
