@@ -33,6 +33,13 @@ def observers(process: int) -> int:
     return found
 
 
+def save(file: Path, text: str) -> None:
+    """At once, so that no half of it is seen however busy the machine is."""
+    beside = file.with_name("saved.tmp")
+    beside.write_text(text, "utf-8")
+    beside.replace(file)
+
+
 def updated(uri: str) -> dict[str, Any]:
     """What a subscriber is told."""
     method = "notifications/resources/updated"
@@ -40,7 +47,6 @@ def updated(uri: str) -> dict[str, Any]:
 
 
 def subscribe(agent: Wire, uri: str) -> None:
-    agent.initialize()
     assert agent.request("resources/subscribe", {"uri": uri})["result"] == {}
 
 
@@ -63,7 +69,8 @@ def test_two_editors_and_two_agents_share_one_observer_as_long_as_anybody_watche
     start, editors, example_workspace
 ):
     agents = [start(example_workspace) for _ in range(2)]
-    agents[0].initialize()
+    for agent in agents:
+        agent.initialize()
     process = until(lambda: status(example_workspace).get("pid"))
     assert observers(process) == 0
     for agent in agents:
@@ -73,7 +80,7 @@ def test_two_editors_and_two_agents_share_one_observer_as_long_as_anybody_watche
         editor.begin()
         editor.shown(".roo/schedules.json", "SC004")
         assert observers(process) == 1
-    (example_workspace / ".roomodes").write_text(BROKEN)
+    save(example_workspace / ".roomodes", BROKEN)
     for agent in agents:
         assert agent.receive() == updated(MODES)
     for editor in editors:
@@ -109,11 +116,12 @@ def test_who_serves_a_workspace_has_one_observer_for_itself_and_all_clients(
     until(lambda: observers(serving.pid))
     agents = [start(example_workspace) for _ in range(2)]
     for agent in agents:
+        agent.initialize()
         subscribe(agent, MODES)
     for editor in editors:
         editor.begin()
         editor.shown(".roo/schedules.json", "SC004")
-    (example_workspace / ".roomodes").write_text(BROKEN)
+    save(example_workspace / ".roomodes", BROKEN)
     assert any("RM006" in line for line in shown)
     for agent in agents:
         assert agent.receive() == updated(MODES)
@@ -132,6 +140,7 @@ def test_a_subscriber_is_told_whenever_what_it_would_read_has_changed(
     agent, editor = start(example_workspace), editors[0]
     file = example_workspace / "TODO.md"
     saved = file.read_text("utf-8")
+    agent.initialize()
     subscribe(agent, PLAN)
     before = plan(agent)
     editor.begin()
@@ -141,7 +150,7 @@ def test_a_subscriber_is_told_whenever_what_it_would_read_has_changed(
     typed = plan(agent)
     assert (before["source"], typed["source"]) == ("disk", "editor")
     assert typed["total"] == before["total"] + 1
-    file.write_text(editor.texts["TODO.md"], "utf-8")
+    save(file, editor.texts["TODO.md"])
     assert agent.receive() == updated(PLAN)
     kept = plan(agent)
     assert (kept["source"], kept["total"]) == ("disk", typed["total"])
