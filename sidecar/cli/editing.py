@@ -6,6 +6,7 @@ import gc
 import logging
 from pathlib import Path
 
+from sidecar.engine.late_queue import queueing
 from sidecar.host.shared import folder_settings, opened
 from sidecar.lsp import run as server
 from sidecar.lsp import stdio
@@ -27,7 +28,8 @@ def serve() -> int:
 def open_context(root: Path, opening: Opening) -> Context:
     """A client's view of a folder."""
     settings = folder_settings(root, opening.options)
-    return Context(opened(root, settings), settings, client=Client(opening.client))
+    context = Context(opened(root, settings), settings, client=Client(opening.client))
+    return queueing(context)
 
 
 def _spare_the_collector() -> None:

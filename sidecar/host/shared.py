@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sidecar.engine.late_queue import queueing
 from sidecar.lsp.open_editors import ConnectedEditors
 from sidecar.services.context import Client, Context
 from sidecar.services.views import Views
@@ -38,7 +39,7 @@ class Shared:
         workspace = workspace or self._others.get(real)
         if workspace is None:
             workspace = self._others[real] = opened(root, settings)
-        return Context(workspace, settings, client=Client(client))
+        return queueing(Context(workspace, settings, client=Client(client)))
 
 
 def seen_by_editors(context: Context) -> Context:

@@ -1,4 +1,4 @@
-"""Lenses above tests, for users who want them: how they ended last, and a way to run them."""
+"""Lenses: above schedules whose runs wait; above tests, for users who want them."""
 
 from __future__ import annotations
 
@@ -6,22 +6,28 @@ import asyncio
 
 from lsprotocol import types
 
+from sidecar.domain.kind import Kind
+from sidecar.lsp import offering
 from sidecar.lsp.session import Session
 from sidecar.lsp.validating import COMMAND
 from sidecar.services import test_lenses
 from sidecar.services.test_lenses import TestLens
+from sidecar.workspace.layout import kind_of
 
 OPTIONS = types.CodeLensOptions(resolve_provider=False)
 
 
 async def of_document(session: Session, params: types.CodeLensParams) -> list[types.CodeLens]:
-    """The lenses of an open Python file; none unless the setting asks for them."""
+    """The lenses of an open file: of schedules, and of tests where the setting asks for them."""
     found = session.locate(params.text_document.uri)
     if not found:
         return []
     checker, path = found
     folder = checker.folder
-    document = folder.others.get(path)
+    document = folder.document(path)
+    if document is not None and kind_of(path) is Kind.SCHEDULES:
+        offers = await asyncio.to_thread(offering.waiting, folder)
+        return list(offering.lenses(path, document, offers))
     if document is None or not path.endswith(".py") or not folder.context.settings.test_lenses:
         return []
     await checker.current()

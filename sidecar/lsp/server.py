@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from lsprotocol import types
@@ -13,7 +13,7 @@ from pygls.lsp.server import LanguageServer
 
 from sidecar import __version__
 from sidecar.domain.errors import ErrorCode, SidecarError
-from sidecar.lsp import code_actions, hover, lenses, lifeline, pull, validating, watching
+from sidecar.lsp import code_actions, hover, lenses, lifeline, offering, pull, validating, watching
 from sidecar.lsp.documents import Document
 from sidecar.lsp.protocol import Protocol
 from sidecar.lsp.publisher import Pull, Push, can_pull
@@ -34,7 +34,7 @@ class Server(LanguageServer):
         self.opened: Session | None = None
         # They hear of every text that the client has changed.
         self.followers: list[Callable[[Document], None]] = []
-        self._lifeline: asyncio.Task[None] | None = None
+        self._beside: list[asyncio.Task[None]] = []
 
     @property
     def session(self) -> Session:
@@ -50,14 +50,18 @@ class Server(LanguageServer):
             await lifeline.ended(process)
             self.protocol.ended.set()
 
-        self._lifeline = asyncio.create_task(end_with_it())
+        self.work(end_with_it())
+
+    def work(self, beside: Coroutine[Any, Any, None]) -> None:
+        """Do something as long as the session goes on."""
+        self._beside.append(asyncio.create_task(beside))
 
     def close(self) -> None:
         """Stop everything that works for the session; harmless when done already."""
         if self.opened:
             self.opened.close()
-        if self._lifeline:
-            self._lifeline.cancel()
+        for task in self._beside:
+            task.cancel()
 
     def report_server_error(
         self, error: Exception, source: type[PyglsError | JsonRpcException]
@@ -73,7 +77,7 @@ def create(open_context: OpenContext) -> Server:
     _handle_documents(server)
     _handle_workspace(server)
     _handle_features(server)
-    _handle_tests(server)
+    _handle_lenses(server)
     return server
 
 
@@ -99,6 +103,8 @@ def _handle_life(server: Server) -> None:
     @server.feature(types.INITIALIZED)
     async def initialized(_: types.InitializedParams) -> None:
         server.session.start()
+        if lenses.can_refresh(server.client_capabilities):
+            server.work(offering.follow(server.session))
         await watching.register(server, [checker.folder for checker in server.session])
 
     @server.feature(types.SHUTDOWN)
@@ -179,7 +185,7 @@ def _handle_features(server: Server) -> None:
         return await hover.at(server.session, params)
 
 
-def _handle_tests(server: Server) -> None:
+def _handle_lenses(server: Server) -> None:
     @server.feature(types.TEXT_DOCUMENT_CODE_LENS, lenses.OPTIONS)
     async def shown(params: types.CodeLensParams) -> list[types.CodeLens]:
         return await lenses.of_document(server.session, params)
@@ -187,3 +193,11 @@ def _handle_tests(server: Server) -> None:
     @server.command(validating.COMMAND)
     async def validate(*words: Any) -> dict[str, Any] | None:
         return await validating.run(server, server.session, *words)
+
+    @server.command(offering.TELL)
+    async def tell(*words: Any) -> None:
+        await offering.tell(server, server.session, *words)
+
+    @server.command(offering.SKIP)
+    async def skip(*words: Any) -> None:
+        await offering.skip_offer(server, server.session, *words)

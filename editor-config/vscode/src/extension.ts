@@ -4,7 +4,7 @@ import { Sessions } from "./sessions.ts";
 import { Status } from "./status.ts";
 
 /** What the sidecar's own lenses call, for a file's address and words of its own. */
-const VALIDATE = "sidecar.validate";
+const COMMANDS = ["sidecar.validate", "sidecar.tellOffer", "sidecar.skipOffer"];
 
 let sessions: Sessions | undefined;
 
@@ -20,7 +20,9 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     started,
     vscode.commands.registerCommand("sidecar.restart", () => started.restart({ asked: true })),
     vscode.commands.registerCommand("sidecar.showOutput", () => output.show()),
-    vscode.commands.registerCommand(VALIDATE, (...words) => started.execute(VALIDATE, words)),
+    ...COMMANDS.map((name) =>
+      vscode.commands.registerCommand(name, (...words: unknown[]) => started.execute(name, words)),
+    ),
     vscode.workspace.onDidOpenTextDocument((document) => started.startFor(document)),
     vscode.workspace.onDidChangeWorkspaceFolders(() => started.follow()),
     vscode.workspace.onDidChangeConfiguration((change) => {
