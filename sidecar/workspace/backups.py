@@ -28,13 +28,14 @@ KEPT_FOR = timedelta(days=90)
 MOST_BYTES = 512 * 1024 * 1024
 MANIFEST_BYTES = 4 * 1024 * 1024
 EXPLICIT = frozenset({"backup_file", "checkpoint"})
+_MANIFEST = f"{FOLDER}/manifest.jsonl"
 _INDEX = "backups"
 _REFERENCES = "backup-references"
 _TOTAL = "backup-total"
 _BYTES = "backup-bytes"
 # Larger contents would make the index's file large.
 _SMALL_BYTES = 64 * 1024
-# One backup in so many, by chance, looks whether the index holds too many contents.
+# One backup in so many, by chance, looks whether index or manifest have grown too long.
 _LOOK_EVERY = 64
 _MOST_IN_INDEX = 256
 _TOGETHER = 32
@@ -128,11 +129,14 @@ class Backups:
                 records.put(_INDEX, _key(backup), _record(backup))
             unused = self._counted(records, made, self._stale(records, path, made))
             unused += self._counted(records, (), self._beyond_the_cap(records))
-            if secrets.randbelow(_LOOK_EVERY) == 0:
+            looking = secrets.randbelow(_LOOK_EVERY) == 0
+            if looking:
                 self._settle(records)
         self._remove(unused)
         if made:
-            self._list_for_people(made)
+            self.state.append(_MANIFEST, _lines(made))
+        if looking:
+            self._shorten_manifest()
         return made
 
     def _keep(self, records: Transaction, made: Sequence[Backup], contents: Sequence[Kept]) -> None:
@@ -184,15 +188,13 @@ class Backups:
                 if not again or records.get(_BYTES, digest) is not None:
                     self.state.remove(_blob(digest))
 
-    def _list_for_people(self, made: Sequence[Backup]) -> None:
-        """Add to the manifest, which only people read; made anew when it has grown too long."""
-        name = f"{FOLDER}/manifest.jsonl"
-        if self.state.size(name) < MANIFEST_BYTES:
-            self.state.append(name, _lines(made))
+    def _shorten_manifest(self) -> None:
+        """Make the manifest, which only people read, anew where it has grown too long."""
+        if self.state.size(_MANIFEST) < MANIFEST_BYTES:
             return
-        with self.store.transaction() as records:
+        with self.store.view() as records:
             known = [_backup(value) for _, value in records.items(_INDEX)]
-        self.state.write(name, _lines(sorted(known, key=lambda backup: backup.created)))
+        self.state.write(_MANIFEST, _lines(sorted(known, key=lambda backup: backup.created)))
 
     def _holds(self, digest: str) -> bool:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -164,10 +165,14 @@ def test_the_manifest_for_people_is_made_anew_when_it_has_grown_too_long(
     manifest = root / ".sidecar/backups/manifest.jsonl"
     manifest.write_bytes(b"x" * backups_module.MANIFEST_BYTES)
 
-    backup = workspace.backups.add("a.txt", b"2", reason="write")
+    made = [workspace.backups.add("a.txt", b"2", reason="write")]
+    while manifest.stat().st_size > backups_module.MANIFEST_BYTES:
+        made.append(workspace.backups.add("a.txt", b"2", reason="write"))
+        assert len(made) < 3_000
 
-    assert manifest.read_text().count("\n") == 2
-    assert backup.id in manifest.read_text()
+    kept_ones = [backup.id for backup in reversed(workspace.backups.list("a.txt"))]
+    assert [json.loads(line)["id"] for line in manifest.read_text().splitlines()] == kept_ones
+    assert made[-1].id in kept_ones
 
 
 def test_the_time_of_a_backup_is_that_of_its_making(workspace: Workspace):
