@@ -42,6 +42,8 @@ FILES = {
             return 1
     """,
     "helpers.py": """
+        import pytest
+
         class Server:
             def expects(self, value):
                 assert value
@@ -51,6 +53,10 @@ FILES = {
 
         def makes(value):
             return value
+
+        @pytest.fixture
+        def taken_over():
+            assert True is not False
 
         if makes(1):
             def below_a_condition(value):
@@ -89,7 +95,7 @@ FILES = {
         import numpy as np
         import pytest
         from elsewhere import Unknown
-        from helpers import Server, makes, must
+        from helpers import Server, makes, must, taken_over
         from hypothesis import given
         from tests.base import Base
 
@@ -147,6 +153,9 @@ FILES = {
 
         def test_fixture_of_two_decorators(traced_too):
             makes(traced_too)
+
+        def test_imported_fixture(taken_over):
+            makes(taken_over)
 
         def test_snapshot(snapshot):
             makes(snapshot)
