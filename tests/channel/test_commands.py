@@ -16,6 +16,7 @@ import pytest
 from sidecar.channel import seat, unix
 from sidecar.channel.frames import first_line, line
 from sidecar.channel.place import place_of
+from sidecar.workspace.workspace import Workspace
 from tests.channel.clients import SIDECAR, crash, processes, sidecar, status, until
 from tests.channel.typing_editor import TypingEditor
 from tests.faces.wire import PATIENCE
@@ -116,6 +117,20 @@ def _untimed(told: str) -> Any:
     except ValueError:
         return told
     return {**value, "timestamp": None}
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_call_of_a_runs_agent_is_kept_as_the_runs_own(
+    start, example_workspace, monkeypatch, shared
+):
+    if shared:
+        start(example_workspace).initialize()
+        until(lambda: status(example_workspace)["clients"])
+    monkeypatch.setenv("SIDECAR_RUN_ID", "the-run")
+    done = call(example_workspace, "write_project_file", file_path="a.txt", content="a")
+    assert done["operation"] == "created"
+    [entry] = Workspace.open(example_workspace).journal.entries()
+    assert (entry.run, entry.client) == ("the-run", "cli")
 
 
 def test_a_call_whose_sidecar_dies_meanwhile_says_that_the_change_may_be_made(
