@@ -15,7 +15,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -262,14 +262,17 @@ class Tree:
         """Whether something is there, by one look; None where links or errors need a closer one."""
         if not (self.fast and path):
             return None
-        root = os.open(self.root, os.O_RDONLY | _DIRECTORY)
-        try:
-            os.close(_openat2(root, path, _PATH_ONLY))
-        except OSError as error:
-            return False if error.errno in _MISSING else None
-        finally:
-            os.close(root)
-        return True
+        with suppress(OSError):
+            root = os.open(self.root, os.O_RDONLY | _DIRECTORY)
+            try:
+                os.close(_openat2(root, path, _PATH_ONLY))
+            except OSError as error:
+                return False if error.errno in _MISSING else None
+            else:
+                return True
+            finally:
+                os.close(root)
+        return None
 
     def canonical(self, path: str) -> str:
         """The path with links inside the workspace resolved; it need not exist.
