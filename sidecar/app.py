@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sidecar import __version__
-from sidecar.domain.kind import Kind
 from sidecar.engine.late_queue import queueing
 from sidecar.mcp import server
 from sidecar.services.context import Context
 from sidecar.services.diagnosis import FileReport, diagnose_workspace
 from sidecar.services.views import Views
-from sidecar.workspace.layout import candidates, kind_of
+from sidecar.workspace.layout import checked_files
 
 Show = Callable[[Sequence[FileReport]], None]
 
@@ -36,9 +35,7 @@ def watching(context: Context, show: Show) -> Iterator[None]:
     """
     last = {report.path: report for report in reports(context)}
 
-    def changed(paths: frozenset[str]) -> None:
-        if not any(kind_of(path) for path in paths):
-            return
+    def changed(_: frozenset[str]) -> None:
         now = {report.path: report for report in reports(context)}
         news = [report for path, report in now.items() if _told(last.get(path)) != _told(report)]
         last.clear()
@@ -46,8 +43,7 @@ def watching(context: Context, show: Show) -> Iterator[None]:
         if news:
             show(news)
 
-    product = context.settings.product
-    paths = [path for kind in Kind for path in candidates(kind, product)]
+    paths = checked_files(context.settings.product)
     subscription = context.workspace.changes.subscribe(paths, changed)
     try:
         yield

@@ -9,17 +9,15 @@ from contextlib import suppress
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
-from sidecar.domain.kind import Kind
 from sidecar.lsp.folder import Folder
 from sidecar.services.test_results import REPORTED
 from sidecar.workspace.changes import Subscription
-from sidecar.workspace.layout import SETTINGS_FILES, candidates
+from sidecar.workspace.layout import checked_files
 
 
 def watched(folder: Folder) -> list[str]:
     """The paths whose change on disk matters to a folder's findings."""
-    product = folder.context.settings.product
-    return [*(path for kind in Kind for path in candidates(kind, product)), *SETTINGS_FILES]
+    return checked_files(folder.context.settings.product)
 
 
 def reported(folder: Folder) -> str:

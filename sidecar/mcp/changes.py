@@ -12,11 +12,10 @@ from typing import Any, TypeVar, TypeVarTuple
 import anyio.to_thread
 
 from sidecar.domain.errors import SidecarError
-from sidecar.domain.kind import Kind
 from sidecar.mcp import resources
 from sidecar.services.context import Context
 from sidecar.workspace.changes import Subscription
-from sidecar.workspace.layout import candidates, kind_of
+from sidecar.workspace.layout import checked_as, checked_files
 
 log = logging.getLogger(__name__)
 
@@ -111,12 +110,11 @@ class Changes:
             with suppress(RuntimeError):  # the loop is closed: nobody listens any more
                 asyncio.run_coroutine_threadsafe(self._changed(paths), loop)
 
-        product = context.settings.product
-        paths = [path for kind in Kind for path in candidates(kind, product)]
+        paths = checked_files(context.settings.product)
         return context.workspace.changes.subscribe(paths, changed, prefer_editor=True)
 
     async def _changed(self, paths: frozenset[str]) -> None:
-        kinds = {kind_of(path) for path in paths}
+        kinds = {checked_as(path) for path in paths}
         for uri, source in list(self._sources.items()):
             if source.kinds & kinds:
                 await self._tell(uri)

@@ -16,7 +16,7 @@ from mcp_types import INVALID_PARAMS, Resource, ResourceTemplate
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from sidecar.domain.errors import ErrorCode, SidecarError
-from sidecar.domain.kind import Kind
+from sidecar.domain.kind import Checked, Kind, Other
 from sidecar.domain.memory import SECTIONS
 from sidecar.services import runs
 from sidecar.services.calling import called
@@ -47,7 +47,7 @@ class Source:
     title: str
     description: str
     text: Text
-    kinds: frozenset[Kind] = frozenset()
+    kinds: frozenset[Checked] = frozenset()
     version: Version | None = None
 
     @property
@@ -76,7 +76,7 @@ class Family:
     description: str
     text: Callable[[Context, str], str]
     parts: Callable[[Context], Iterable[str]]
-    kinds: frozenset[Kind] = frozenset()
+    kinds: frozenset[Checked] = frozenset()
     version: Callable[[Context, str], str] | None = None
 
     @property
@@ -211,7 +211,7 @@ def _listed(tool: str, field: str, name: str, **arguments: Any) -> Callable[[Con
     return lambda context: list(dict.fromkeys(names(context)))
 
 
-_EVERYTHING = frozenset(Kind)
+_EVERYTHING = frozenset[Checked]({*Kind, Other.SETTINGS})
 
 RESOURCES: dict[str, Source] = {
     source.uri: source

@@ -58,6 +58,11 @@ def candidates(kind: Kind, product: str = "roo") -> tuple[str, ...]:
             return ("persistent-memory.md",)
 
 
+def checked_files(product: str) -> list[str]:
+    """Every file that is checked in a workspace, wherever the product may look for one."""
+    return [*(path for kind in Kind for path in candidates(kind, product)), *SETTINGS_FILES]
+
+
 def find_root(start: Path, environ: Mapping[str, str]) -> Path:
     """The workspace: SIDECAR_WORKSPACE, else the nearest folder with a mark, else the start."""
     return Path(nearest_root(str(start), environ))

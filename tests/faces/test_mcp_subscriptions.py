@@ -141,6 +141,20 @@ async def test_a_client_is_told_only_of_what_it_asked_for(served, folder):
         assert await anext(memory) == ResourceUpdated("sidecar://memory")
 
 
+async def test_a_wrong_setting_is_told_to_who_listens_for_findings(served, folder):
+    wanted = ["sidecar://todo", "sidecar://diagnostics"]
+    async with (
+        connected(served, "/mcp", mode="2026-07-28") as client,
+        client.listen(resource_subscriptions=wanted) as stream,
+    ):
+        (folder / "sidecar.toml").write_text("product = 1\n")
+        async with asyncio.timeout(PATIENCE):
+            event = await anext(stream)
+        assert event.uri == "sidecar://diagnostics"
+        found = await client.read_resource("sidecar://diagnostics")
+        assert "sidecar.toml" in found.contents[0].text
+
+
 async def test_runs_are_told_of_while_they_go_on(served):
     async with connected(served, "/mcp", mode="2026-07-28") as client:
         made = await client.call_tool("delegate_task", {"task_description": "Write a test"})
