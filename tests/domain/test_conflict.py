@@ -31,6 +31,7 @@ def test_a_conflict_is_one_problem_and_each_side_can_be_kept():
         f"customModes:\n  - slug: {side}\n    name: One\n" for side in ("ours", "theirs")
     ]
     assert [judge(text) for text in kept] == [(), ()]
+    assert not any(fix.safe for fix in problems[0].fixes), "which side is right only a person knows"
 
 
 def test_what_else_is_wrong_is_told_at_its_own_place():

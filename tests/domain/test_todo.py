@@ -73,7 +73,10 @@ def test_changed_real_plans_are_read(real_text, mutated, data: st.DataObject):
 @given(PLANS, st.sampled_from(State))
 def test_setting_a_state_changes_only_the_box(text: str, state: State):
     for item in parse(text).items:
-        after = apply_edits(text, set_state(item, state))
+        edits = set_state(item, state)
+        after = apply_edits(text, edits)
+
+        assert bool(edits) == (item.state is not state)
 
         assert parse(after).items[item.index].state is state
         assert after[: item.box.start] + after[item.box.end :] == (
