@@ -35,7 +35,7 @@ _WAIT_SECONDS = 20.0
 _HEAR_SECONDS = 30.0
 _CLOSE_SECONDS = 5.0
 # How often it is looked whether a pooler shares the server's processes.
-_PROBES = 3
+_PROBES = 5
 
 
 class _PostgresSession:
@@ -135,7 +135,8 @@ class PostgresDatabase:
             return  # the server itself, or what passes its words on
         for _ in range(_PROBES):
             with self._connected("sidecar probe") as other:
-                if _server_process(other) == ours:
+                now = _server_process(connection)
+                if now != ours or _server_process(other) == now:
                     message = "A pooler in transaction mode is between here and PostgreSQL."
                     hint = "Name the server itself in `engine_url`, or use its session mode."
                     raise SidecarError(ErrorCode.INVALID, message, hint=hint)
