@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.channel import seat
 from tests.channel.clients import sidecars, status, total, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system")
@@ -37,8 +38,9 @@ def full(user_directory: Path) -> Iterator[Callable[[str], None]]:
 
 
 def test_without_room_for_data_there_is_one_sidecar_all_the_same(
-    start, full, example_workspace, user_directory
+    start, full, example_workspace, user_directory, monkeypatch
 ):
+    monkeypatch.delenv(seat.TRANSPORT, raising=False)  # an address would need room
     full("size=16k")
     agents = [start(example_workspace) for _ in range(2)]
     for agent in agents:
@@ -51,13 +53,22 @@ def test_without_room_for_data_there_is_one_sidecar_all_the_same(
     until(lambda: not sidecars(user_directory))
 
 
-def test_without_room_for_a_file_the_channel_serves_alone_and_says_why(
-    start, full, example_workspace, user_directory
+@pytest.mark.parametrize(
+    ("options", "transport", "why"),
+    [
+        ("nr_inodes=1", "", b"No space left on device"),
+        ("size=16k", "tcp", b"The sidecar ended 3 times while it started."),
+    ],
+    ids=["file", "address"],
+)
+def test_without_room_for_what_is_needed_the_channel_serves_alone_and_says_why(
+    start, full, example_workspace, user_directory, monkeypatch, options, transport, why
 ):
-    full("nr_inodes=1")
+    monkeypatch.setenv(seat.TRANSPORT, transport)
+    full(options)
     agent = start(example_workspace)
     agent.initialize()
     assert total(agent) == 6
-    until(lambda: b"No space left on device" in agent.errors)
+    until(lambda: why in agent.errors)
     assert not sidecars(user_directory)
     assert agent.close() == 0
