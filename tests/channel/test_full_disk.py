@@ -54,7 +54,7 @@ def test_without_room_for_data_there_is_one_sidecar_all_the_same(
 
 
 @pytest.mark.parametrize(
-    ("options", "transport", "why"),
+    "missing",
     [
         ("nr_inodes=1", "", b"No space left on device"),
         ("size=16k", "tcp", b"The sidecar ended 3 times while it started."),
@@ -62,8 +62,9 @@ def test_without_room_for_data_there_is_one_sidecar_all_the_same(
     ids=["file", "address"],
 )
 def test_without_room_for_what_is_needed_the_channel_serves_alone_and_says_why(
-    start, full, example_workspace, user_directory, monkeypatch, options, transport, why
+    start, full, example_workspace, user_directory, monkeypatch, missing
 ):
+    options, transport, why = missing
     monkeypatch.setenv(seat.TRANSPORT, transport)
     full(options)
     agent = start(example_workspace)
