@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -241,32 +242,50 @@ def _open_editor(editor: subprocess.Popen[bytes], folder: Path) -> None:
     editor.stdout.read(length)
 
 
+# What agents ask: a file, a view of the workspace, a durable change.
+CALLS: dict[str, tuple[str, peers.Arguments, int]] = {
+    "reads of 5 kB": (READ, lambda _: NOTES, 1),
+    "views of the schedules": ("get_schedule_status", lambda _: {}, 4),
+    "durable appends to the time log": (*peers.UPDATES["time log"], 4),
+}
+
+
 def throughput(folder: Path, options: argparse.Namespace) -> None:
     """Print how many calls a second come through a channel, and solo.
 
     Beside them, through a relay that does nothing else: what a second process costs in any case.
     """
-    environment = dict(os.environ)
     kinds = {
         "channel": ours(folder),
         "thoughtless": [sys.executable, "-P", "-c", THOUGHTLESS, str(folder)],
         "solo": ours(folder, "--solo"),
     }
-    totals: dict[tuple[str, int], peers.Figures] = {}
-    for _ in range(min(options.rounds, 5)):
-        for name, command in kinds.items():
-            with peers.session(command, folder, environment) as client:
-                client.calls(READ, lambda _: NOTES, 200, 1)
-                for in_flight in (1, peers.IN_FLIGHT):
-                    found = client.calls(READ, lambda _: NOTES, options.calls, in_flight)
-                    totals.setdefault((name, in_flight), peers.Figures()).add(found)
-    print("\ncalls of read_project_file; a relay's CPU is without its sidecar's")
-    for (name, in_flight), figures in totals.items():
-        print(figures.line(f"{name}, {in_flight} in flight"))
-    for in_flight in (1, peers.IN_FLIGHT):
-        solo = totals["solo", in_flight].rate
-        told = [f"{each} {totals[each, in_flight].rate / solo:.0%}" for each in list(kinds)[:2]]
-        print(f"  calls/s of solo, {in_flight} in flight: {', '.join(told)}")
+    for what, (tool, arguments, fewer) in CALLS.items():
+        count = options.calls // fewer
+        totals: dict[tuple[str, int], peers.Figures] = {}
+        for number in range(min(options.rounds, 5)):
+            for name, command in kinds.items():
+                with peers.session(command, folder, dict(os.environ)) as client:
+                    client.calls(READ, lambda _: NOTES, 100, 1)
+                    for in_flight in (1, peers.IN_FLIGHT):
+                        asked = partial(_numbered, arguments, f"{number}{name}{in_flight}")
+                        found = client.calls(tool, asked, count, in_flight)
+                        totals.setdefault((name, in_flight), peers.Figures()).add(found)
+        print(f"\n{what}; the CPU of channel and thoughtless is without their sidecar's")
+        for (name, in_flight), figures in totals.items():
+            print(figures.line(f"{name}, {in_flight} in flight"))
+        for in_flight in (1, peers.IN_FLIGHT):
+            solo = totals["solo", in_flight].rate
+            told = [f"{each} {totals[each, in_flight].rate / solo:.0%}" for each in list(kinds)[:2]]
+            print(f"  calls/s of solo, {in_flight} in flight: {', '.join(told)}")
+
+
+def _numbered(arguments: peers.Arguments, turn: str, number: int) -> dict[str, Any]:
+    """A call's arguments, such that no task is begun twice."""
+    made = arguments(number)
+    if "task_description" in made:
+        made["task_description"] += f" {turn}"
+    return made
 
 
 def main() -> int:
