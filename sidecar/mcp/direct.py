@@ -103,6 +103,7 @@ class Direct:
         self._guard = threading.Lock()
         self._under_way: dict[Id, Call] = {}
         self._sending = 0
+        self._inline = 0
         self._late = Vigil(LOOK_SECONDS, self._expire, "mcp-expiry")
         self._client: str | None = None
         self._opening: Id | None = None
@@ -153,17 +154,26 @@ class Direct:
         Any other is run beside, and the caller waits only while too many are under way.
         """
         client = self._client or ""
-        # Where so many take long already, one more is not expected to be quick.
-        quick = len(self._under_way) < THREADS and self._tools.is_quick(call.name)
+        # Where so many take long already, one more is not expected to be quick; one that was
+        # cancelled, or whose answer nobody reads, has its thread as well.
+        quick = self._inline < THREADS and self._tools.is_quick(call.name)
         if not quick:
             self._room.acquire()
         with self._guard:
             self._under_way[call.number] = call
+            self._inline += quick
         self._late.wake()
         if quick:
-            return partial(self._run, call, client)
+            return partial(self._run_inline, call, client)
         self._threads.run(partial(self._run_beside, call, client))
         return None
+
+    def _run_inline(self, call: Call, client: str) -> None:
+        try:
+            self._run(call, client)
+        finally:
+            with self._guard:
+                self._inline -= 1
 
     def _run_beside(self, call: Call, client: str) -> None:
         try:

@@ -239,7 +239,26 @@ def test_a_quick_call_is_left_to_whoever_has_read_it():
     assert connected.direct.is_idle
 
 
-def test_where_many_calls_take_long_a_quick_one_is_run_beside_too():
+@pytest.mark.parametrize("cancelled", [False, True], ids=["waited for", "cancelled"])
+def test_where_many_quick_calls_last_one_more_is_run_beside(cancelled: bool):
+    """A client that cancels, or reads no answers, gets no thread for each of its calls."""
+    connected = Connected().shake()
+    for number in range(THREADS):
+        lasting = connected.direct.call(line(id=number, params={"name": "quick"}))
+        assert lasting is not None
+        work = connected.direct.start(lasting)
+        assert work is not None
+        threading.Thread(target=work, daemon=True).start()
+        if cancelled:
+            connected.direct.cancel(number)
+    call = connected.direct.call(line(id="q", params={"name": "quick"}))
+    assert call is not None
+    assert connected.direct.start(call) is None
+    finished(connected)
+    assert {number for number, _ in connected.sent} >= {"q", "probe"}
+
+
+def test_calls_that_last_beside_hold_up_no_quick_one():
     connected = Connected().shake()
     for number in range(THREADS):
         slow = connected.direct.call(line(id=number))
@@ -247,6 +266,6 @@ def test_where_many_calls_take_long_a_quick_one_is_run_beside_too():
         assert connected.direct.start(slow) is None
     call = connected.direct.call(line(id="q", params={"name": "quick"}))
     assert call is not None
-    assert connected.direct.start(call) is None
+    assert connected.direct.start(call) is not None
     finished(connected)
-    assert len(connected.sent) == THREADS + 2
+    assert len(connected.sent) == THREADS + 1
