@@ -58,6 +58,11 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[list[Line]]:
     """The lines of each chunk, without blank ones."""
     rest, skipping = bytearray(), False
     for chunk in chunks:
+        if chunk.endswith(b"\n") and not (rest or skipping):
+            complete: list[Line] = [line for line in chunk[:-1].split(b"\n") if line.strip()]
+            if complete:
+                yield complete
+            continue
         head, newline, tail = chunk.rpartition(b"\n")
         if newline:
             whole: list[Line] = [*(bytes(rest) + head).split(b"\n")]

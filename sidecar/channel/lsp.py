@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sidecar.channel.message import (
@@ -57,6 +57,14 @@ class Editor:
         """Whether the client waits for an answer."""
         return bool(self._under_way)
 
+    def asks_plainly(self, _: bytes | None) -> bool:
+        """Every message may change what another sidecar must be told."""
+        return False
+
+    def answers_plainly(self, _: bytes) -> bool:
+        """Every message may be one that the channel answers."""
+        return False
+
     def took(self, body: bytes | None, *, connected: bool) -> tuple[list[bytes], bool]:
         """Note a message; what a replay tells anyway need not wait for a sidecar."""
         message = parsed(body)
@@ -95,10 +103,10 @@ class Editor:
                 self._units = told.get("positionEncoding", "utf-16")
         return [body], []
 
-    def lost(self, reason: str, unsent: bytes | None = None) -> list[bytes]:
+    def lost(self, reason: str, unsent: Sequence[bytes | None] = ()) -> list[bytes]:
         """An error for each request that nobody will answer now."""
-        spared = request_id(parsed(unsent))
-        return self._fail(reason, lambda number, method: number == spared or method == "initialize")
+        spared = {request_id(parsed(body)) for body in unsent}
+        return self._fail(reason, lambda number, method: number in spared or method == "initialize")
 
     def refused(self, reason: str) -> list[bytes]:
         """The same where no other sidecar will come: the handshake fails too."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 from sidecar.channel.message import (
     OWN,
@@ -64,15 +65,19 @@ class Agent:
         """Whether the client waits for an answer; streams are answered when they end."""
         return bool(self._under_way)
 
+    def asks_plainly(self, body: bytes | None) -> bool:
+        """Note a call of a tool."""
+        call = _CALL.match(body) if body is not None else None
+        if call is None:
+            return False
+        self._under_way[int(call[1] or call[2])] = _CALLING
+        return True
+
     def took(self, body: bytes | None, *, connected: bool) -> tuple[list[bytes], bool]:
         """Answer what the manifest can tell and note the rest; a sidecar is only spared the lists.
 
         Where its lists are others, it says so a moment later, and the client is told of it.
         """
-        call = _CALL.match(body) if body is not None else None
-        if call is not None:
-            self._under_way[int(call[1] or call[2])] = _CALLING
-            return [], True
         message = parsed(body)
         method, number = message.get("method"), request_id(message)
         answer = self._answers.to(message)
@@ -98,6 +103,17 @@ class Agent:
         self._under_way[number] = _kept(method, message)
         return [], True
 
+    def answers_plainly(self, body: bytes) -> bool:
+        """Note the answer to a call of a tool."""
+        found = _ANSWER.match(body)
+        if found is None or not found[1]:
+            return False
+        number = int(found[1])
+        if self._under_way.get(number) is not _CALLING:
+            return False
+        del self._under_way[number]
+        return True
+
     def told(self, body: bytes) -> tuple[list[bytes], list[bytes]]:
         """Note what was answered; what answers the channel itself is not passed on."""
         found = _ANSWER.match(body)
@@ -105,8 +121,6 @@ class Agent:
             return self._unanswering(body), []
         number = int(found[1]) if found[1] else json.loads(found[2])
         asked = self._under_way.pop(number, None)
-        if asked is _CALLING:
-            return [body], []
         if is_own(number):
             return self._watched_again(str(number).removeprefix(OWN)), []
         self._listening.pop(number, None)
@@ -114,13 +128,13 @@ class Agent:
             self._noted(asked)
         return [body], []
 
-    def lost(self, reason: str, unsent: bytes | None = None) -> list[bytes]:
+    def lost(self, reason: str, unsent: Sequence[bytes | None] = ()) -> list[bytes]:
         """An error for each call that nobody will answer now."""
-        spared = request_id(parsed(unsent))
+        spared = {request_id(parsed(body)) for body in unsent}
         kept = {
             number: asked
             for number, asked in self._under_way.items()
-            if number == spared or asked is self._initialize
+            if number in spared or asked is self._initialize
         }
         failed = [number for number in self._under_way if number not in kept]
         self._under_way = kept

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from sidecar.channel.frames import CONTROL, DRAINED, END, MESSAGE, TOO_LONG, frame
@@ -31,13 +31,19 @@ Connect = Callable[[bool, str], "Link"]
 class Dialect(Protocol):
     """What a relay must know of its client's protocol."""
 
+    def asks_plainly(self, body: Body) -> bool:
+        """Note a message of the client that is but to be passed on; any other is left to `took`."""
+
     def took(self, body: Body, *, connected: bool) -> tuple[list[bytes], bool]:
         """Note a message of the client: what to answer at once, and whether to pass it on."""
+
+    def answers_plainly(self, body: bytes) -> bool:
+        """Note an answer that is but to be passed on; all else is left to `told`."""
 
     def told(self, body: bytes) -> tuple[list[bytes], list[bytes]]:
         """Note a message of the sidecar: what the client is told, and the sidecar answered."""
 
-    def lost(self, reason: str, unsent: Body = None) -> list[bytes]:
+    def lost(self, reason: str, unsent: Sequence[Body] = ()) -> list[bytes]:
         """What the client is told when the sidecar is gone that has all but the ``unsent``."""
 
     def refused(self, reason: str) -> list[bytes]:
@@ -87,20 +93,32 @@ class Relay:
         self._beginning = True
         threading.Thread(target=self._stay_connected, name="relay", daemon=True).start()
 
-    def take(self, body: Body) -> None:
-        """Answer a message of the client or pass it on."""
+    def take(self, bodies: Sequence[Body]) -> None:
+        """Answer messages of the client or pass them on."""
         with self._turn:
-            answers, passed = self._dialect.took(body, connected=self._link is not None)
-            for answer in answers:
-                self._tell(answer)
+            passed = [body for body in bodies if self._is_passed(body)]
             if passed:
-                if self._link is not None and not self._link.send(_framed(body)):
-                    self._link = None
-                    self._fail(_WORDS["died"], unsent=body)
-                if self._link is None:
-                    self._waiting.append(body)
+                self._pass(passed)
             if self._resting:
                 self._asked.notify_all()
+
+    def _is_passed(self, body: Body) -> bool:
+        if self._dialect.asks_plainly(body):
+            return True
+        answers, passed = self._dialect.took(body, connected=self._link is not None)
+        for answer in answers:
+            self._tell(answer)
+        return passed
+
+    def _pass(self, bodies: list[Body]) -> None:
+        """Send messages; those that cannot be sent any more wait for another sidecar."""
+        if self._link is not None:
+            sent = self._link.send_all([_framed(body) for body in bodies])
+            bodies = bodies[sent:]
+            if bodies:
+                self._link = None
+                self._fail(_WORDS["died"], unsent=bodies)
+        self._waiting += bodies
 
     def end(self) -> None:
         """The client has gone: give what is nearly answered a moment."""
@@ -135,7 +153,10 @@ class Relay:
         reason = "died"
         for kind, body in link.frames():
             if kind == MESSAGE:
-                self._relay(link, body)
+                if self._dialect.answers_plainly(body):
+                    self._tell(body)
+                else:
+                    self._relay(link, body)
             elif kind == CONTROL:
                 reason = self._obey(link, body) or reason
         link.close()
@@ -184,7 +205,7 @@ class Relay:
             for each in self._dialect.refused(reason):
                 self._tell(each)
 
-    def _fail(self, reason: str, unsent: Body = None) -> None:
+    def _fail(self, reason: str, unsent: Sequence[Body] = ()) -> None:
         for each in self._dialect.lost(reason, unsent):
             self._tell(each)
 

@@ -13,7 +13,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -76,6 +76,21 @@ class Link:
         except OSError:
             return False
         return True
+
+    def send_all(self, messages: Sequence[bytes]) -> int:
+        """Send messages; returns how many went whole, fewer where the sidecar has gone."""
+        data = memoryview(b"".join(messages))
+        left = len(data)
+        try:
+            while left:
+                left -= self.connection.send(data[-left:])
+        except OSError:
+            went, whole = len(data) - left, 0
+            for message in messages:
+                went -= len(message)
+                whole += went >= 0
+            return whole
+        return len(messages)
 
     def close(self) -> None:
         """Let the sidecar know that nobody is here any more."""

@@ -49,8 +49,7 @@ def serve_agent(root: str, alone: Alone) -> NoReturn:
     if _is_silent(wire.source):
         relay.begin()
     for messages in incoming.messages():
-        for message in messages:
-            relay.take(message)
+        relay.take(messages)
         relay.begin()
     relay.end()
     os._exit(0)
@@ -84,7 +83,7 @@ def serve_editor(fallback_root: Callable[[], str], alone: Alone) -> NoReturn:
     editor = Editor(begin)
     relay = Relay(editor, connect, lambda body: write(headed(body)), "lsp")
     for message in Headed(wire.source).messages():
-        relay.take(message)
+        relay.take([message])
     relay.end()
     os._exit(0 if editor.shut_down else ABRUPT)
 
