@@ -12,6 +12,9 @@ from typing import Any
 
 from sidecar.channel.frames import CONTROL, DRAINED, END, MESSAGE, frame, frames, line
 
+# A channel that reads needs a thousandth of it.
+_TELLING_SECONDS = 0.5
+
 Json = dict[str, Any]
 
 
@@ -75,14 +78,28 @@ class ChannelLink:
 
     async def drain(self) -> None:
         """Wait until the channel sends no more and everything that it sent was answered."""
-        self.control({"drain": True})
+        self._control_beside({"drain": True})
         while not self._drained.is_set() or self.under_way():  # noqa: ASYNC110 - set by threads
             await asyncio.sleep(0.01)
 
-    def close(self, ends: str | None = None) -> None:
-        """End the connection, saying why."""
-        if ends:
-            self.control({"ends": ends})
+    async def dismiss(self, ends: str) -> None:
+        """End the connection, saying why to a channel that reads."""
+        telling = self._control_beside({"ends": ends})
+        until = time.monotonic() + _TELLING_SECONDS
+        while telling.is_alive() and time.monotonic() < until:  # noqa: ASYNC110 - a thread ends
+            await asyncio.sleep(0.01)
+        self.close()
+
+    def _control_beside(self, value: Json) -> threading.Thread:
+        """Tell the channel by a thread: one that reads nothing must not hold up the others."""
+        telling = threading.Thread(target=self.control, args=(value,), name="control", daemon=True)
+        telling.start()
+        return telling
+
+    def close(self) -> None:
+        """End the connection; nothing is owed to it any more."""
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
         self._connection.close()
+        self.under_way = list
+        self._drained.set()

@@ -108,8 +108,10 @@ class Host:
             await asyncio.wait(drained, timeout=patience)
         while why == "moved" and self._runs():  # noqa: ASYNC110 - the engine has no event for it
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
+        accepted = [each for each in self._links if each.accepted]
+        await asyncio.gather(*(each.dismiss(why) for each in accepted))
         for link in list(self._links):
-            link.close(why if link.accepted else None)
+            link.close()
         await asyncio.sleep(0)
         self._over.set()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,8 +16,10 @@ from pathlib import Path
 import pytest
 
 from sidecar.channel import opening, seat
+from sidecar.channel.frames import MESSAGE, frame
 from sidecar.channel.message import Unavailable
 from sidecar.channel.place import MOST_SOCKET_BYTES, place_of
+from sidecar.host.link import ChannelLink
 from tests.channel.clients import (
     SIDECAR,
     alive,
@@ -324,6 +328,40 @@ def test_a_person_who_serves_takes_over_and_stop_ends_it(start, example_workspac
         serving.wait()
     assert sidecar("stop", root=example_workspace).stdout == "No sidecar was running.\n"
     assert sidecar("status", root=example_workspace).stdout.startswith("No sidecar runs for")
+
+
+def test_a_client_that_reads_no_answers_does_not_hold_up_the_end(example_workspace):
+    (example_workspace / "long.txt").write_text("x" * 500_000 + "\n")
+    place = place_of(str(example_workspace))
+    stuck = seat.find_or_start(place, seat.greeting("mcp", place))
+    reading = {"name": "read_project_file", "arguments": {"file_path": "long.txt"}}
+    for said in (
+        {"id": 0, "method": "initialize", "params": INITIALIZE},
+        {"method": "notifications/initialized"},
+        *({"id": number, "method": "tools/call", "params": reading} for number in range(1, 10)),
+    ):
+        assert stuck.send(frame(MESSAGE, json.dumps({"jsonrpc": "2.0", **said}).encode()))
+    # Of ten answers of half a megabyte the socket takes fewer than half.
+    until(lambda: any(each["client"] for each in status(example_workspace)["clients"]))
+    assert sidecar("stop", root=example_workspace).stdout == "The sidecar has ended.\n"
+    assert not status(example_workspace)["running"]
+    stuck.close()
+
+
+def test_nothing_is_waited_for_that_is_owed_to_a_client_who_has_left():
+    here, there = socket.socketpair()
+    link = ChannelLink({}, here)
+    link.under_way = lambda: ["tools/call"]
+    there.close()
+
+    async def left() -> None:
+        draining = asyncio.create_task(link.drain())
+        await asyncio.sleep(0.05)
+        assert not draining.done()
+        link.close()
+        await asyncio.wait_for(draining, PATIENCE)
+
+    asyncio.run(left())
 
 
 def test_other_lists_than_the_channel_told_are_said_and_kept_for_the_next_channel(
