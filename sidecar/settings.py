@@ -25,6 +25,8 @@ from sidecar.workspace.replacing import read_all
 
 ENVIRONMENT_PREFIX = "SIDECAR_"
 _MAX_BYTES = 4_000_000
+# `tomllib` takes a time that grows with the square of the number of a key's words.
+_MOST_DOTS = 1_000
 # The workspace's files with the table that is ours in each, the weakest first.
 _WORKSPACE_TABLES: dict[str, tuple[str, ...]] = {
     "pyproject.toml": ("tool", "sidecar"),
@@ -322,7 +324,7 @@ def _table(
     name: str, read: Callable[[], bytes], keys: tuple[str, ...], problems: list[SettingProblem]
 ) -> dict[str, Any]:
     try:
-        data: Any = tomllib.loads(read().decode("utf-8"))
+        data = _parsed(read().decode("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
@@ -340,6 +342,12 @@ def _table(
     at = (int(found[1]), int(found[2])) if found else None
     problems.append(SettingProblem(name, "", told, cause, at=at))
     return {}
+
+
+def _parsed(text: str) -> Any:
+    if any(line.count(".") > _MOST_DOTS for line in text.split("\n")):
+        raise OSError(errno.EFBIG, f"a line of it has over {_MOST_DOTS:,} dots")
+    return tomllib.loads(text)
 
 
 def _within(data: Any, keys: tuple[str, ...]) -> dict[str, Any]:

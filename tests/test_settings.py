@@ -85,8 +85,9 @@ def test_a_sub_table_belongs_to_another_reader(tmp_path: Path):
         lambda path: path.write_bytes(b"\xff"),
         lambda path: path.write_text("a = " + "[" * 100_000),
         lambda path: path.write_text("#" * 5_000_000),
+        lambda path: path.write_text("a." * 1_000_000 + "a = 1"),
     ],
-    ids=["pipe", "folder", "device", "outside", "no text", "deep", "large"],
+    ids=["pipe", "folder", "device", "outside", "no text", "deep", "large", "long key"],
 )
 @pytest.mark.parametrize("name", ["pyproject.toml", "sidecar.toml"])
 def test_a_strangers_settings_file_may_be_any_trap(tmp_path: Path, name: str, trap):

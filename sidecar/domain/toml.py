@@ -11,13 +11,17 @@ Key = tuple[str, ...]
 _WORD = re.compile(r"""[ \t]*(?:([A-Za-z0-9_-]+)|"((?:[^"\\\n]|\\.)*)"|'([^'\n]*)')""")
 _DOT = re.compile(r"[ \t]*\.")
 _BETWEEN = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+# A string that is not closed ends with its line, or with the text: else a hostile one would have
+# every character looked at again and again.
 _TOKEN = re.compile(
-    r'"""(?:[^\\]|\\.)*?"""(?!")'
-    r"|'''.*?'''(?!')"
-    r'|"(?:[^"\\\n]|\\.)*"'
-    r"|'[^'\n]*'|#[^\n]*|[\[{]|[\]}]|\n",
+    r'"""(?:[^\\]|\\.|\\\Z)*?(?:"""(?!")|\Z)'
+    r"|'''.*?(?:'''(?!')|\Z)"
+    r'|"(?:[^"\\\n]|\\[^\n])*"?'
+    r"|'[^'\n]*'?|#[^\n]*|[\[{]|[\]}]|\n",
     re.DOTALL,
 )
+# No key that anybody asks for has more words.
+_DEEPEST = 8
 
 
 def key_places(text: str) -> dict[Key, Span]:
@@ -51,8 +55,9 @@ def _key(text: str, at: int, within: Key, places: dict[Key, Span]) -> tuple[Key,
     key = within
     while found := _WORD.match(text, at):
         group = found.lastindex or 1
-        key = (*key, found[group])
-        places.setdefault(key, Span(*found.span(group)))
+        if len(key) < _DEEPEST:
+            key = (*key, found[group])
+            places.setdefault(key, Span(*found.span(group)))
         at = found.end()
         dot = _DOT.match(text, at)
         if dot is None:

@@ -74,11 +74,14 @@ def settings_file(path: str, text: str) -> SettingsFile:
         return SettingsFile(path, source)
     problems = problems_in(path, text)
     places = toml.key_places(text)
-    untaken = (
-        Untaken(each.cause, each.message, _span(each, source, places), each.meant)
-        for each in problems
-    )
-    return SettingsFile(path, source, tuple(untaken))
+    return SettingsFile(path, source, tuple(_untaken(each, source, places) for each in problems))
+
+
+def _untaken(problem: SettingProblem, source: Source, places: dict[toml.Key, Span]) -> Untaken:
+    span = _span(problem, source, places)
+    # A key of an inline table has the place of the table, which is not to be replaced.
+    meant = problem.meant if source.slice(span) == problem.name else ""
+    return Untaken(problem.cause, problem.message, span, meant)
 
 
 def _span(problem: SettingProblem, source: Source, places: dict[toml.Key, Span]) -> Span:

@@ -256,6 +256,15 @@ def test_settings_that_are_not_taken_are_findings_with_their_place_and_not_said_
     assert "`interpreter` is the user's to set" in sidecar("check", "TODO.md").stderr
 
 
+def test_no_fix_replaces_the_table_that_a_misspelt_setting_lies_in(sidecar, tmp_path: Path):
+    text = "tool = { sidecar = { memory_line_limits = 200 } }\n"
+    file = put(tmp_path, "pyproject.toml", text)
+
+    assert "pyproject.toml:1:1: warning ST003" in sidecar("check").stdout
+    sidecar("fix", "--unsafe", "pyproject.toml")
+    assert file.read_text() == text
+
+
 def test_a_settings_file_without_mistakes_is_listed_where_it_was_named_alone(
     sidecar, tmp_path: Path
 ):

@@ -102,3 +102,16 @@ def test_plain_keys_are_all_found(names: list[str]):
     text = "".join(f"{name} = [1, '''x = 2\n'''] # y = 3\n" for name in names)
 
     assert list(tomllib.loads(text)) == [key[0] for key in key_places(text)] == names
+
+
+@pytest.mark.parametrize(
+    "piece", ['"""\n\\', '\\"', '"\\', '"""', "'''\n'", "'", '"', "[", "a.", 'b\\"""\n']
+)
+@pytest.mark.parametrize("start", ["", 'a = "', 'a = """', "a = '''"])
+def test_a_hostile_text_is_read_once_and_not_from_each_of_its_characters(start: str, piece: str):
+    """Were it looked at from each again, or each word's key kept, this would not come to an end."""
+    key_places(start + piece * (1_000_000 // len(piece)) + "\\")
+
+
+def test_of_a_key_that_is_too_long_the_beginning_is_known():
+    assert place(key_places("a." * 20 + "b = 1"), ("a",) * 3) == Span(4, 5)
