@@ -27,13 +27,13 @@ from sidecar.channel.framing import Incoming
 from sidecar.channel.opening import claim
 from sidecar.cli.mcp import leave
 from sidecar.mcp import stdio
-from sidecar.mcp.early import Sink
+from sidecar.mcp.early import Descriptor
 from sidecar.services.context import Context
 from sidecar.settings import Settings
 from sidecar.workspace.workspace import Workspace
 wire = claim()
 server = app.mcp_server(Context(Workspace.open(Path(sys.argv[1])), Settings()))
-leave(stdio.serve(server, Incoming(wire.source), Sink(wire.sink)))
+leave(stdio.serve(server, Incoming(wire.source), Descriptor(wire.sink)))
 """
 META = {
     "io.modelcontextprotocol/protocolVersion": manifest.MODERN,

@@ -50,7 +50,10 @@ class Wire:
 
     def line(self) -> bytes | None:
         """The next line as it came; None at the end."""
-        return self._answers.get(timeout=PATIENCE)
+        line = self._answers.get(timeout=PATIENCE)
+        if line is None:
+            self._answers.put(None)  # whoever asks again need not wait
+        return line
 
     def receive(self) -> Any:
         """The next line, as JSON; None at the end."""
