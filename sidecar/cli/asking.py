@@ -90,7 +90,9 @@ def _conversation(tool: str, arguments: Json) -> list[Json]:
 def _answer(link: Link) -> Json:
     for kind, body in link.frames():
         message = parsed(body)
-        if kind == MESSAGE and message.get("id") == _CALL:
+        # The sidecar refuses what it cannot read, such as half a character, without its id.
+        refused = "error" in message and message.get("id") is None
+        if kind == MESSAGE and (refused or message.get("id") == _CALL):
             return message
     raise SidecarError(
         ErrorCode.UNAVAILABLE,

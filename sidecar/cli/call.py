@@ -56,6 +56,8 @@ def _arguments(text: str) -> dict[str, Any]:
         value = json.loads(sys.stdin.read() if text == "-" else text)
     except ValueError as error:
         raise SidecarError(ErrorCode.INVALID, f"The arguments are not JSON: {error}.") from None
+    except RecursionError:
+        raise SidecarError(ErrorCode.INVALID, "The arguments are nested too deeply.") from None
     if not isinstance(value, dict):
         raise SidecarError(ErrorCode.INVALID, "The arguments must be a JSON object.")
     return value

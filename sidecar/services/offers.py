@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sidecar.domain.errors import ErrorCode, SidecarError
 from sidecar.services.calling import called
 from sidecar.services.context import Context
 from sidecar.services.delegation import delegate_task
@@ -39,6 +40,8 @@ def offers(context: Context) -> list[Offer]:
 
 
 def skip(context: Context, task_id: str) -> None:
-    """End a run that waits, with its task; raises SidecarError."""
+    """End a run that waits, with its task; raises SidecarError, also where an agent has it now."""
+    if all(each.task_id != task_id for each in offers(context)):
+        raise SidecarError(ErrorCode.CONFLICT, "It waits no longer.")
     reason = f"skipped by a person in {context.client.name}"
     called(delegate_task, context, {"action": "cancel", "task_id": task_id, "result": reason})

@@ -111,6 +111,22 @@ def test_a_call_has_the_same_form_and_code_with_and_without_a_sidecar(
     assert _untimed(alone.stdout) == _untimed(shared.stdout)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    ['{"limit": NaN}', '{"limit": 1e999}', r'{"limit": "\ud800"}', '{"limit": ' + "[" * 20_000],
+)
+@pytest.mark.parametrize("shared", [False, True])
+def test_arguments_that_no_sidecar_can_read_are_refused_at_once(
+    start, example_workspace, arguments, shared
+):
+    if shared:
+        start(example_workspace).initialize()
+        until(lambda: status(example_workspace)["clients"])
+    told = sidecar("call", "get_todo_status", arguments, root=example_workspace)
+    assert (told.returncode, told.stderr) == (1, "")
+    assert json.loads(told.stdout)["error_code"] == "E_INVALID"
+
+
 def _untimed(told: str) -> Any:
     try:
         value = json.loads(told)

@@ -107,7 +107,7 @@ async def test_a_click_tells_the_call_by_which_an_agent_takes_the_run(
 ) -> None:
     hand_off(example_workspace)
     await opened(editor, example_workspace)
-    offer, _ = await editor.lenses()
+    offer, skip = await editor.lenses()
     await editor.click(offer)
     [told] = await until(lambda: editor.told)
     call = told.partition("delegate_task ")[2].rstrip(".")
@@ -117,6 +117,9 @@ async def test_a_click_tells_the_call_by_which_an_agent_takes_the_run(
     assert await editor.lenses() == [], "somebody has it"
     await editor.click(offer)
     assert await until(lambda: editor.told[1:]) == ["It waits no longer."]
+    await editor.click(skip)
+    assert await until(lambda: editor.told[2:]) == ["It waits no longer."]
+    assert run(example_workspace)["state"] != "cancelled", "it is not taken from whoever has it"
 
 
 async def test_a_skipped_run_ends_and_its_lenses_go(
@@ -165,4 +168,4 @@ async def test_without_a_run_that_waits_there_is_nothing_above_schedules(
     )
     await editor.click(lens)
     [told] = await until(lambda: editor.told)
-    assert told.startswith("There is no task `task-none`.")
+    assert told == "It waits no longer."
