@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, Protocol
 
+import pydantic_core
+
 from sidecar.mcp.direct import Direct, Id, Tools
 from sidecar.mcp.reading import Line, Reader, StopReading, Work
 
@@ -149,10 +151,13 @@ class Early:
         if line is None:
             return False
         try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
+            # As the SDK's messages are read: what it would refuse is left to it.
+            message = pydantic_core.from_json(line, allow_inf_nan=False)
+        except ValueError:
             return False
-        return isinstance(message, dict) and self._knew(message, line)
+        if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
+            return False
+        return self._knew(message, line)
 
     def _knew(self, message: Json, line: bytes) -> bool:
         method, number = message.get("method"), message.get("id")
@@ -172,7 +177,7 @@ class Early:
             self._told.discard(answer["id"])
         else:
             told = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
-            self._send(told.encode("utf-8", "replace"))
+            self._send(told.encode())
         return True
 
     def _heard(self, notification: Json, line: bytes) -> bool:

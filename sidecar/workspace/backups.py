@@ -291,7 +291,7 @@ class Backups:
             kept = _bytes(records, backup.sha256)
         if missing and kept is None:
             raise missing
-        if kept is None:
+        if kept is None or sha256(kept).hexdigest() != backup.sha256:
             message = f"The backup `{backup.id}` does not hold the bytes that were put there."
             raise SidecarError(ErrorCode.CORRUPT, message, hint="Choose another backup.")
         return kept

@@ -190,7 +190,13 @@ def test_at_the_end_of_input_what_is_nearly_done_is_answered():
     assert [pipes.receive()["id"], pipes.receive()["id"]] == [0, 1]
 
 
-@pytest.mark.parametrize("line", [b"{", b"[]", b'"a"', b"\xff", b'{"id": 1}', b'{"method": []}'])
+@pytest.mark.parametrize(
+    "line",
+    [b"{", b"[]", b'"a"', b"\xff", b'{"id": 1}', b'{"method": []}',
+     b'{"method": "notifications/initialized"}',
+     b'{"method": "notifications/cancelled", "params": {"requestId": 1}}',
+     b'{"jsonrpc": "2.0", "id": "\\ud800", "method": "notifications/cancelled"}'],
+)  # fmt: skip
 def test_what_is_no_message_of_a_client_is_left_to_the_sdk(line: bytes):
     pipes = Pipes()
     os.write(pipes._to, line + b"\n")

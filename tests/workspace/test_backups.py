@@ -55,6 +55,17 @@ def test_a_backup_of_another_file_is_not_found(workspace: Workspace):
     assert refused.value.code is ErrorCode.NOT_FOUND
 
 
+def test_bytes_of_the_index_that_were_changed_are_not_restored(workspace: Workspace):
+    backup = workspace.backups.add("a.txt", b"good", reason="write")
+    with workspace.store.transaction() as records:
+        records.put("backup-bytes", backup.sha256, {"base64": "ZXZpbA=="})
+
+    with pytest.raises(SidecarError) as refused:
+        workspace.backups.read(backup)
+
+    assert refused.value.code is ErrorCode.CORRUPT
+
+
 def test_a_blob_that_was_changed_is_not_restored(workspace: Workspace, root: Path):
     good = b"good" * 20_000
     backup = workspace.backups.add("a.txt", good, reason="write")
