@@ -14,6 +14,8 @@ from sidecar.channel.frames import CONTROL, DRAINED, END, MESSAGE, frame, frames
 
 # A channel that reads needs a thousandth of it.
 _TELLING_SECONDS = 0.5
+# One that says nothing for so long is suspended; what it still sends is lost, and it says so.
+_DRAINING_SECONDS = 3.0
 
 Json = dict[str, Any]
 
@@ -77,10 +79,17 @@ class ChannelLink:
             self._drained.set()
 
     async def drain(self) -> None:
-        """Wait until the channel sends no more and everything that it sent was answered."""
+        """Wait until everything that the channel sent was answered and it sends no more.
+
+        It has some seconds to say the latter.
+        """
         self._control_beside({"drain": True})
-        while not self._drained.is_set() or self.under_way():  # noqa: ASYNC110 - set by threads
+        until = time.monotonic() + _DRAINING_SECONDS
+        while self.under_way() or self._sends_more(until):  # noqa: ASYNC110 - set by threads
             await asyncio.sleep(0.01)
+
+    def _sends_more(self, until: float) -> bool:
+        return not self._drained.is_set() and time.monotonic() < until
 
     async def dismiss(self, ends: str) -> None:
         """End the connection, saying why to a channel that reads."""

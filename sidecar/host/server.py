@@ -97,9 +97,12 @@ class Host:
 
     def stop(self, why: str) -> None:
         """End for this reason once everything that is under way was answered."""
-        if self._leaving is None:
-            self._why = why
-            self._leaving = asyncio.create_task(self._leave(why))
+        if self._leaving is not None:
+            if (self._why, why) != ("moved", "stopped"):
+                return
+            self._leaving.cancel()  # a person does not wait as long as a newcomer does
+        self._why = why
+        self._leaving = asyncio.create_task(self._leave(why))
 
     async def _leave(self, why: str) -> None:
         patience = None if why == "moved" else _STOPPING_SECONDS

@@ -163,6 +163,23 @@ def test_a_call_whose_sidecar_dies_meanwhile_says_that_the_change_may_be_made(
     assert "Read the state" in told["hint"]
 
 
+def test_a_person_may_stop_a_sidecar_that_gives_way_only_once_all_is_answered(
+    sit, typed, example_workspace
+):
+    editor = sit(FILE, typed)
+    editor.before = lambda: "is silent"
+    asking = _calling(example_workspace)
+    until(lambda: editor.asked)
+    place = place_of(str(example_workspace))
+    newcomer = seat.ask(place, seat.greeting("takeover", place))
+    assert newcomer is not None
+    until(lambda: status(example_workspace)["leaving"] == "moved")
+    ended = sidecar("stop", root=example_workspace)
+    assert ended.stdout == "The sidecar has ended.\n"
+    told = json.loads(asking.communicate(timeout=PATIENCE)[0])
+    assert told["error_code"] == "E_UNAVAILABLE"
+
+
 def _calling(root: Path) -> subprocess.Popen[str]:
     words = [*SIDECAR, "call", "manage_schedules", json.dumps(LONGER), "--workspace", str(root)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)

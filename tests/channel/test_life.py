@@ -348,6 +348,20 @@ def test_a_client_that_reads_no_answers_does_not_hold_up_the_end(example_workspa
     stuck.close()
 
 
+def test_a_suspended_client_does_not_keep_a_newcomer_waiting(start, example_workspace):
+    suspended = start(example_workspace)
+    suspended.initialize()
+    assert total(suspended) == 6
+    before = status(example_workspace)["pid"]
+    os.kill(suspended.process.pid, signal.SIGSTOP)
+    place = place_of(str(example_workspace))
+    link = seat.find_or_start(place, {**seat.greeting("mcp", place), "version": "99.0"})
+    assert link.answer["pid"] != before
+    os.kill(suspended.process.pid, signal.SIGCONT)
+    assert total(suspended) == 6
+    link.close()
+
+
 def test_nothing_is_waited_for_that_is_owed_to_a_client_who_has_left():
     here, there = socket.socketpair()
     link = ChannelLink({}, here)
