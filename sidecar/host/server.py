@@ -22,6 +22,7 @@ from sidecar.channel.seat import Door, interpreter
 from sidecar.host.callers import Callers
 from sidecar.host.importing import imported
 from sidecar.host.link import ChannelLink
+from sidecar.host.package import Package
 from sidecar.host.shared import Shared
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class Host:
         self._why = ""
         self._over = asyncio.Event()
         self._root = _identity(place.root)
+        self._package = Package()
 
     async def serve(self, door: Door) -> str:
         """Serve until it is time to end; returns why."""
@@ -129,7 +131,14 @@ class Host:
                 continue
             self._callers.come(connection)
             arguments = (door, connection, loop)
-            threading.Thread(target=self._hear, args=arguments, name="greet", daemon=True).start()
+            greeting = threading.Thread(
+                target=self._hear, args=arguments, name="greet", daemon=True
+            )
+            try:
+                greeting.start()
+            except RuntimeError:  # no more threads: this one comes again, and others may leave
+                connection.close()
+                self._callers.heard(connection)
 
     def _hear(self, door: Door, connection: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
         """Let in who belongs to the user; anybody else gets no answer."""
@@ -235,6 +244,8 @@ class Host:
                 self.stop("gone")
             elif self._is_idle():
                 self.stop("idle")
+            elif not self._lasting and self._package.is_renewed():
+                self.stop("moved")
             _shorten(2)
 
     def _is_idle(self) -> bool:

@@ -85,5 +85,10 @@ class Reader:
                 return
             self._turn += 1
             self._working_since = None
-            turn = self._turn
-        threading.Thread(target=self.read, args=(turn,), name=f"mcp-in-{turn}", daemon=True).start()
+            name = f"mcp-in-{self._turn}"
+            reading = threading.Thread(target=self.read, args=(self._turn,), name=name, daemon=True)
+            try:
+                reading.start()
+            except RuntimeError:  # no more threads: who works reads on when it is done
+                self._turn -= 1
+                self._working_since = since

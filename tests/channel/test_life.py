@@ -34,6 +34,8 @@ from tests.channel.clients import (
 from tests.faces.test_mcp_opening import listen
 from tests.faces.wire import INITIALIZE, PATIENCE
 
+ROOT = Path(__file__).parents[2]
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 
 
@@ -301,6 +303,30 @@ def test_another_version_or_python_replaces_the_sidecar_once_its_work_is_done(
     until(lambda: len(status(example_workspace)["clients"]) == 2)
     assert status(example_workspace)["pid"] == link.answer["pid"]
     link.close()
+
+
+def test_a_renewed_package_is_served_as_soon_as_it_is_there(
+    start, example_workspace, tmp_path, monkeypatch
+):
+    """What is imported late must fit what was imported before; the session goes on."""
+    library = tmp_path / "library"
+    shutil.copytree(ROOT / "sidecar", library / "sidecar", ignore=shutil.ignore_patterns("__py*"))
+    monkeypatch.setenv("PYTHONPATH", str(library))
+    agent = start(example_workspace)
+    agent.initialize()
+    assert total(agent) == 6
+    before = status(example_workspace)
+    first = library / "sidecar" / "__init__.py"
+    renewed = first.read_text().replace(f'"{before["version"]}"', '"9.9.9"')
+    first.unlink()
+    time.sleep(1.5)  # an installer is at work
+    assert alive(before["pid"])
+    first.write_text(renewed)
+    until(lambda: status(example_workspace).get("version") == "9.9.9")
+    until(lambda: not alive(before["pid"]))
+    assert total(agent) == 6
+    assert agent.request("resources/read", {"uri": "sidecar://todo"}, number=9)["result"]
+    assert agent.close() == 0
 
 
 def test_a_person_who_serves_takes_over_and_stop_ends_it(start, example_workspace):
