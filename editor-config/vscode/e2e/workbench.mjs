@@ -89,13 +89,18 @@ export class Workbench {
     await this.page.locator(".markers-panel .monaco-list").hover();
     await this.page.mouse.wheel(0, -100_000);
     const found = new Set();
+    const seen = new Set();
     for (let still = 0; still < 3; ) {
       await this.page.waitForTimeout(80);
-      const before = found.size;
+      const before = seen.size;
       for (const label of await this.labels(`${ROW}[aria-level="${level}"]`)) {
         found.add(label);
       }
-      still = found.size === before ? still + 1 : 0;
+      // Of any level: the problems of one file alone may fill the screen.
+      for (const label of await this.labels(`${ROW}[aria-level]`)) {
+        seen.add(label);
+      }
+      still = seen.size === before ? still + 1 : 0;
       await this.page.mouse.wheel(0, 100);
     }
     await this.page.mouse.wheel(0, -100_000);
