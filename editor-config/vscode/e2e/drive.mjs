@@ -32,8 +32,11 @@ async function showFindings(window) {
     step(`${file} is open, ${await window.squiggles()} squiggles on the screen`);
   }
   await window.showProblems();
-  await eventually("Problems", async () => differences(plan.problems, await window.problemCounts()));
-  const counts = await window.problemCounts();
+  let counts = {};
+  await eventually("Problems", async () => {
+    counts = await window.problemCounts();
+    return differences(plan.problems, counts);
+  });
   step(`Problems: ${Object.entries(counts).map(([file, count]) => `${file} ${count}`).join(", ")}`);
 }
 
