@@ -131,7 +131,7 @@ def test_after_a_rest_what_lasts_is_noticed_as_before():
     client.say(b"slow", b"b")
     until(lambda: b"b" in client.done)
     gate.set()
-    client.finished()
+    assert client.finished() == [b"a", b"slow", b"b"]
 
 
 def test_a_message_for_somebody_else_ends_the_reading_and_leaves_the_rest():
