@@ -111,13 +111,15 @@ class Relay:
         return passed
 
     def _pass(self, bodies: list[Body]) -> None:
-        """Send messages; those that cannot be sent any more wait for another sidecar."""
+        """Send messages; those that cannot be sent any more wait for another sidecar.
+
+        What the dead one has answered may still be unread, so nothing else is given up here.
+        """
         if self._link is not None:
             sent = self._link.send_all([_framed(body) for body in bodies])
             bodies = bodies[sent:]
             if bodies:
                 self._link = None
-                self._fail(_WORDS["died"], unsent=bodies)
         self._waiting += bodies
 
     def end(self) -> None:
@@ -161,9 +163,9 @@ class Relay:
                 reason = self._obey(link, body) or reason
         link.close()
         with self._turn:
-            if self._link is not None:
-                self._link = None
-                self._fail(_WORDS[reason])
+            self._link = None
+            for each in self._dialect.lost(_WORDS[reason], unsent=self._waiting):
+                self._tell(each)
         return reason
 
     def _pass_on(self, link: Link) -> None:
@@ -204,10 +206,6 @@ class Relay:
             self._waiting.clear()
             for each in self._dialect.refused(reason):
                 self._tell(each)
-
-    def _fail(self, reason: str, unsent: Sequence[Body] = ()) -> None:
-        for each in self._dialect.lost(reason, unsent):
-            self._tell(each)
 
     def _wait_for_client(self) -> None:
         with self._turn:

@@ -79,7 +79,12 @@ class Threads:
         if not self._idle.acquire(blocking=False) and self._started < self.most:
             self._started += 1
             name = f"call-{self._started}"
-            threading.Thread(target=self._serve, name=name, daemon=True).start()
+            try:
+                threading.Thread(target=self._serve, name=name, daemon=True).start()
+            except RuntimeError:  # no more threads: one that is there takes it, else who asks
+                self._started -= 1
+                if not self._started and (left := self._calls.get()) is not None:
+                    left()
 
     def end(self) -> None:
         """Let every thread end once it has nothing to do."""
