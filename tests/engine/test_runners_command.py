@@ -185,7 +185,8 @@ def test_what_a_killed_predecessor_left_is_ended_by_its_record(tmp_path: Path) -
         host.kill()
     known = json.loads((spec.folder / "process.json").read_text("utf-8"))
     assert known["pid"] > 0
-    assert len(process.members(known)) >= 4
+    # One that only begins another may have been counted above.
+    until(lambda: len(process.members(known)) >= 4)
     ladder = tuple(zip((signal.SIGINT, signal.SIGTERM, signal.SIGKILL), QUICK.ladder, strict=True))
     assert process.end_tree(known, ladder) == 0
     assert living(spec) == 0
